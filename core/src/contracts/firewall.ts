@@ -1,0 +1,89 @@
+import type { AddressFamily } from "../model/address.ts";
+import { type KernelLease, type Lease, type LeaseKey, leaseId } from "../model/lease.ts";
+
+/**
+ * Writes leases into one packet filter. Calls never overlap: core makes the next one when the last
+ * has settled.
+ *
+ * 1. `attach` once, then again whenever `check` or `list` finds something missing.
+ * 2. `apply`, `check` and `list` in any order while attached.
+ * 3. `detach`, or `release` when the closed doors shall stay closed, and nothing after it.
+ *
+ * Every method rejects with `FIREWALL_FAILED` (or `FIREWALL_FULL`) when the kernel or the program
+ * that speaks to it refuses; the text names the command and what it said.
+ */
+export interface Firewall {
+  readonly capabilities: FirewallCapabilities;
+
+  /**
+   * Makes what leases hang on (chain, set, jump), or adopts what a former run left, leases included.
+   * Idempotent; there is no moment in which a protected port is open. Undone by `detach`.
+   * Resolves when the kernel holds all of it.
+   */
+  attach(): Promise<void>;
+
+  /**
+   * Opens and closes leases as one transaction: all of it or none. Opening an open lease moves its
+   * deadline; closing a closed one is no error. Resolves when the kernel has accepted it, never
+   * before. After a rejection the kernel holds what it held. Undone by `apply(inverse(change))`.
+   */
+  apply(change: FirewallChange): Promise<void>;
+
+  /** Looks whether the hooks stand, and counts, without reading every lease. Changes nothing. */
+  check(): Promise<FirewallCheck>;
+
+  /** Reads back everything that the kernel holds now. Changes nothing. */
+  list(): Promise<FirewallState>;
+
+  /**
+   * Ends this process's hold on the filter (child processes, files). What is in the kernel stays: the
+   * ports stay closed and open leases end on their own, where the kernel ends them. A back end that
+   * took rules of the administrator away puts them back here. Idempotent.
+   */
+  release(): Promise<void>;
+
+  /** The exact undo of `attach`, leases included, also of what a former run left. Idempotent. */
+  detach(): Promise<void>;
+}
+
+export interface FirewallCapabilities {
+  /** Which addresses it can hold leases for. A lease goes to every firewall that takes its family. */
+  readonly families: readonly AddressFamily[];
+  /** Who ends a lease: `kernel`, also when the daemon is dead; or `core`, which then calls `apply`. */
+  readonly expiry: "kernel" | "core";
+  /** Largest time left that the kernel takes, in seconds. */
+  readonly maxTimeout: number;
+  /** Steps in which the kernel counts time left, in milliseconds; time left is rounded up to them. */
+  readonly resolution: number;
+  /** Whether a lease may be for more than one host. */
+  readonly prefixes: boolean;
+}
+
+export interface FirewallChange {
+  readonly open: readonly Lease[];
+  readonly close: readonly LeaseKey[];
+  /**
+   * The leases among these that were open before, as they were: what a back end whose transactions
+   * are not atomic needs to undo one that failed half way.
+   */
+  readonly before: readonly Lease[];
+}
+
+/** What is wrong with the hooks, in words for the log and the mail; empty when all stand. */
+export interface FirewallCheck {
+  readonly missing: readonly string[];
+  /** Leases in the kernel, where counting is cheap. Ended ones that it has not swept may count. */
+  readonly count: number | undefined;
+}
+
+export interface FirewallState {
+  readonly missing: readonly string[];
+  readonly leases: readonly KernelLease[];
+}
+
+/** The change that takes `change` back: what was open is as it was, what was not is closed. */
+export function inverse(change: FirewallChange): FirewallChange {
+  const before = new Set(change.before.map(leaseId));
+  const close = change.open.filter((lease) => !before.has(leaseId(lease)));
+  return { open: change.before, close, before: change.open };
+}

@@ -1,0 +1,104 @@
+import type { Firewall } from "./firewall.ts";
+import type { Notifier } from "./notifier.ts";
+import type { Store } from "./store.ts";
+import type { Transport } from "./transport.ts";
+import type { ProtectedPorts } from "../model/port.ts";
+
+/** Version of all the contracts of this folder. It changes when a plugin must change. */
+export const API_VERSION = 1;
+
+export interface PluginKinds {
+  readonly firewall: Firewall;
+  readonly notifier: Notifier;
+  readonly transport: Transport;
+  readonly store: Store;
+}
+export type PluginKind = keyof PluginKinds;
+
+/** Structured log: data first, then the sentence. Never hand it a secret. */
+export interface Logger {
+  debug(data: object, message: string): void;
+  info(data: object, message: string): void;
+  warn(data: object, message: string): void;
+  error(data: object, message: string): void;
+}
+
+/** Time, so that tests can hold it. */
+export interface Clock {
+  /** Milliseconds since the epoch, with a fraction where the platform has one. */
+  now(): number;
+  /** Calls back once after `delay` milliseconds; the function returned calls it off. */
+  setTimer(delay: number, callback: () => void): () => void;
+}
+
+/** What core gives to every plugin that it makes. */
+export interface PluginContext {
+  /** A child logger that carries the plugin's name. */
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Aborts when the role stops: pending work of the plugin may end with it. */
+  readonly signal: AbortSignal;
+  /** What the server protects. A firewall closes these; other kinds may show them. */
+  readonly protect: ProtectedPorts;
+  /** Longest lease in seconds. */
+  readonly maxTime: number;
+  /**
+   * Reads a secret that the configuration names by path: the file's text less one trailing newline.
+   * Refuses a file that everybody on the host can read. Throws `SECRET_INVALID`.
+   */
+  readSecret(path: string): Promise<string>;
+}
+
+/** The part of a Standard Schema (zod 4 is one) that core uses to check a plugin's configuration. */
+export interface ConfigSchema<Config> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    validate(value: unknown): SchemaResult<Config> | Promise<SchemaResult<Config>>;
+    readonly types?: { readonly input: unknown; readonly output: Config } | undefined;
+  };
+}
+export type SchemaResult<Config> =
+  | { readonly value: Config; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+export interface SchemaIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/**
+ * A plugin: the default export of its package. The life of one, in order:
+ *
+ * 1. Core reads `name`, `apiVersion` and `kind` and refuses what does not fit, before it runs any of
+ *    the plugin's code. Nothing may happen on import.
+ * 2. `configSchema` checks what stands beside `use: <name>` in the configuration. No side effects;
+ *    a strict schema makes a misspelt key an error.
+ * 3. `create` makes the implementation. It may read secrets; it must not touch the host yet: a
+ *    check of the configuration goes this far.
+ * 4. The contract's first method (`attach`, `open`, `listen`) touches the host.
+ * 5. Use, as the contract says. Each call has a time limit of core's.
+ * 6. The contract's last method ends it. After that nothing of it is called.
+ */
+export interface Plugin<Kind extends PluginKind, Config> {
+  /** What `use:` says: the package's name without its scope. */
+  readonly name: string;
+  /** `API_VERSION` of the contracts that it was written for. */
+  readonly apiVersion: number;
+  readonly kind: Kind;
+  readonly configSchema: ConfigSchema<Config>;
+  create(config: Config, context: PluginContext): PluginKinds[Kind] | Promise<PluginKinds[Kind]>;
+}
+
+/** A plugin of any kind and configuration, as core holds them. */
+export interface AnyPlugin {
+  readonly name: string;
+  readonly apiVersion: number;
+  readonly kind: PluginKind;
+  readonly configSchema: ConfigSchema<unknown>;
+  create(config: never, context: PluginContext): PluginKinds[PluginKind] | Promise<PluginKinds[PluginKind]>;
+}
+
+/** Adds types and nothing else: what you pass is what you export. */
+export function definePlugin<Kind extends PluginKind, Config>(plugin: Plugin<Kind, Config>): Plugin<Kind, Config> {
+  return plugin;
+}

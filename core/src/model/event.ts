@@ -1,0 +1,32 @@
+import type { Lease } from "./lease.ts";
+import type { Port } from "./port.ts";
+import type { Address } from "./address.ts";
+
+/**
+ * What happened, for the history and the notifiers. `time` is in milliseconds since the epoch.
+ * Events are plain JSON: they are stored and handed to plugins as they are.
+ */
+export type WkfsEvent =
+  /** A knock opened these leases. */
+  | { readonly type: "opened"; readonly time: number; readonly leases: readonly Lease[] }
+  /** A knock moved the deadline of these leases. */
+  | { readonly type: "renewed"; readonly time: number; readonly leases: readonly Lease[] }
+  /** These leases ended on their deadline. */
+  | { readonly type: "expired"; readonly time: number; readonly leases: readonly Lease[] }
+  /** An authenticated knock opened nothing. `reason` is a `KnockRefusal`. */
+  | {
+      readonly type: "refused";
+      readonly time: number;
+      readonly client: string | undefined;
+      readonly address: Address;
+      readonly ports: readonly Port[];
+      readonly reason: string;
+    }
+  /** The packet filter had been changed underneath and was put right. `found` says what was wrong. */
+  | { readonly type: "healed"; readonly time: number; readonly firewall: string; readonly found: readonly string[] }
+  /** Something that must work did not and is tried again: closing a port, putting the filter right. */
+  | { readonly type: "failed"; readonly time: number; readonly firewall: string; readonly what: string }
+  | { readonly type: "started"; readonly time: number; readonly leases: number }
+  | { readonly type: "stopped"; readonly time: number };
+
+export type EventType = WkfsEvent["type"];

@@ -1,0 +1,22 @@
+import type { Address } from "./address.ts";
+import type { Port } from "./port.ts";
+import type { Lease } from "./lease.ts";
+
+/** A request to open ports, checked and typed: what the daemon decides on. */
+export interface Knock {
+  readonly address: Address;
+  /** Without duplicates. May hold ports that are not offered; they are not opened. */
+  readonly ports: readonly Port[];
+  /** How long the ports shall stay open, in milliseconds; the daemon cuts it to what it allows. */
+  readonly duration: number;
+  /** The name of the key set, where the gateway told one. */
+  readonly client: string | undefined;
+}
+
+/** What became of a knock. */
+export type KnockOutcome =
+  | { readonly opened: readonly Lease[]; readonly renewed: readonly Lease[]; readonly refused: readonly Port[] }
+  | { readonly refusal: KnockRefusal };
+
+/** Why nothing was opened; the codes are those that stand in the answer's `errorcode`. */
+export type KnockRefusal = "no_ports" | "unknown_client" | "firewall_failed" | "store_failed" | "stopping";

@@ -1,0 +1,29 @@
+import { type Address, formatAddress } from "./address.ts";
+import { type Port, formatPort } from "./port.ts";
+
+/** What makes a lease the same lease: renewing never makes a second one with an equal key. */
+export interface LeaseKey {
+  readonly address: Address;
+  readonly port: Port;
+}
+
+/** One opening: an address may reach a port until a deadline. */
+export interface Lease extends LeaseKey {
+  /** Who asked: in protocol v1 the name of the key set. */
+  readonly client: string;
+  /** When it was opened first, in milliseconds since the epoch. */
+  readonly openedAt: number;
+  /** When it ends, in milliseconds since the epoch. */
+  readonly deadline: number;
+}
+
+/** A lease as it stands in the kernel: there are no names there, and perhaps no deadline. */
+export interface KernelLease extends LeaseKey {
+  /** In milliseconds since the epoch; absent where the kernel does not end leases by itself. */
+  readonly deadline?: number;
+}
+
+/** `192.0.2.7 tcp/22`: equal for equal keys, so it also serves as the key of a Map. */
+export function leaseId(key: LeaseKey): string {
+  return `${formatAddress(key.address)} ${formatPort(key.port)}`;
+}

@@ -1,0 +1,80 @@
+import { readFile } from "node:fs/promises";
+import type { Clock, Logger, PluginContext } from "../src/contracts/plugin.ts";
+
+/** A clock that stands until it is moved; timers fire while it moves, in the order of their time. */
+export class FakeClock implements Clock {
+  #now: number;
+  readonly #timers = new Set<{ at: number; callback: () => void }>();
+
+  constructor(now = Date.UTC(2026, 0, 1)) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  setTimer(delay: number, callback: () => void): () => void {
+    const timer = { at: this.#now + Math.max(0, delay), callback };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  /** How many timers wait: none after a clean stop. */
+  get waiting(): number {
+    return this.#timers.size;
+  }
+
+  /** Moves time on by `ms` and lets what becomes due run, promises included. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      const next = [...this.#timers].filter((timer) => timer.at <= end).toSorted((a, b) => a.at - b.at)[0];
+      if (next === undefined) break;
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.at);
+      next.callback();
+      await settle();
+    }
+    this.#now = end;
+    await settle();
+  }
+}
+
+/** Lets every promise that can go on without time or I/O go on. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+export interface LogLine {
+  readonly level: keyof Logger;
+  readonly data: object;
+  readonly message: string;
+}
+
+/** A logger that keeps what it is told. */
+export function recordingLogger(lines: LogLine[] = []): Logger & { readonly lines: LogLine[] } {
+  const at = (level: keyof Logger) => (data: object, message: string) => void lines.push({ level, data, message });
+  return { lines, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** A context as core gives it to plugins, for tests: any part of it may be given. */
+export function testContext(parts: Partial<PluginContext> = {}): PluginContext {
+  return {
+    log: recordingLogger(),
+    clock: systemClock,
+    signal: new AbortController().signal,
+    protect: { tcp: [22, 5432], udp: [1194] },
+    maxTime: 600,
+    readSecret: async (path) => (await readFile(path, "utf8")).replace(/\n$/, ""),
+    ...parts,
+  };
+}
+
+const systemClock: Clock = {
+  now: () => Date.now(),
+  setTimer(delay, callback) {
+    const timer = setTimeout(callback, delay);
+    return () => clearTimeout(timer);
+  },
+};
