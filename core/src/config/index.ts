@@ -1,0 +1,164 @@
+/** Strict reading of configuration files, for roles and for the command line. */
+import { readFile, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import type { z } from "zod";
+import { WkfsError, messageOf } from "../model/errors.ts";
+import type { ProtectedPorts } from "../model/port.ts";
+import { clientSchema, serverSchema } from "./schema.ts";
+import { type ConfigSource, checkConfig, parseYaml, programSource } from "./source.ts";
+
+export { readKeys, readSecret } from "./secret.ts";
+export { type ConfigPath, type ConfigSource, checkConfig } from "./source.ts";
+
+/** Largest configuration file in bytes. */
+const LIMIT = 1_048_576;
+
+/** What stands behind `use:`: the plugin's name, its own configuration, and where that stands. */
+export interface PluginUse {
+  readonly use: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly path: readonly (string | number)[];
+}
+
+/** The ports and the time that the holders of one set of keys may ask for. Times in seconds. */
+export interface KeySet extends ProtectedPorts {
+  readonly name: string;
+  readonly maxTime: number;
+  /** The key file, absolute. */
+  readonly keys: string;
+}
+
+export interface GatewayConfig {
+  readonly listen: string;
+  readonly path: string;
+  readonly trustedProxies: readonly string[];
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+}
+
+/** The server's configuration, checked, with paths made absolute and defaults filled in. */
+export interface ServerConfig {
+  readonly source: ConfigSource;
+  /** Relative paths in the configuration are relative to this folder. */
+  readonly folder: string;
+  readonly protect: ProtectedPorts & { readonly maxTime: number };
+  readonly gateway: GatewayConfig | undefined;
+  /** Whether clients are told apart: false when `gateway.keys` is one file. */
+  readonly namedKeys: boolean;
+  readonly keySets: readonly KeySet[];
+  readonly transport: PluginUse | undefined;
+  readonly firewall: readonly PluginUse[];
+  readonly store: PluginUse | undefined;
+  readonly notify: readonly PluginUse[];
+}
+
+export interface ClientConfig {
+  readonly url: string;
+  readonly keys: string;
+  readonly ca: string | undefined;
+  /** Ports to ask for; undefined: all that the server offers. */
+  readonly ports: ProtectedPorts | undefined;
+  /** Seconds; undefined: as long as the server allows. */
+  readonly maxTime: number | undefined;
+}
+
+/** The name of the key set where `gateway.keys` is one file. */
+export const DEFAULT_KEY_SET = "default";
+
+/** Reads and checks a server's configuration file. Touches nothing else. Throws `CONFIG_INVALID`. */
+export async function loadServerConfig(file: string): Promise<ServerConfig> {
+  const { value, source } = parseYaml(await readText(file), file);
+  return await checkServerConfig(value, source, dirname(resolve(file)));
+}
+
+/** Checks a configuration that a program made, in the shape of the file. Throws `CONFIG_INVALID`. */
+export async function checkServerConfig(value: unknown, source: ConfigSource = programSource, folder = process.cwd()): Promise<ServerConfig> {
+  const file = await checkConfig<z.infer<typeof serverSchema>>(serverSchema, value, source);
+  const { protect, gateway } = file;
+  const named = Array.isArray(gateway?.keys);
+  const keySets =
+    gateway === undefined
+      ? []
+      : typeof gateway.keys === "string"
+        ? [{ name: DEFAULT_KEY_SET, keys: resolve(folder, gateway.keys), ...protect }]
+        : gateway.keys.map((set, index) => keySetOf(set, index, protect, source, folder));
+  const names = new Set<string>();
+  for (const [index, { name }] of keySets.entries()) {
+    if (names.has(name)) throw misfit(source, ["gateway", "keys", index, "name"], `two key sets have the name "${name}"`);
+    names.add(name);
+  }
+  return {
+    source,
+    folder,
+    protect,
+    gateway: gateway && {
+      listen: gateway.listen,
+      path: gateway.path,
+      trustedProxies: gateway.trustedProxies,
+      tls: gateway.tls && { cert: resolve(folder, gateway.tls.cert), key: resolve(folder, gateway.tls.key) },
+    },
+    namedKeys: named,
+    keySets,
+    transport: file.transport && useOf(file.transport, ["transport"]),
+    firewall: (file.firewall ?? []).map((entry, index) => useOf(entry, ["firewall", index])),
+    store: file.store && useOf(file.store, ["store"]),
+    notify: file.notify.map((entry, index) => useOf(entry, ["notify", index])),
+  };
+}
+
+/** Reads and checks a client's configuration file. Throws `CONFIG_INVALID`. */
+export async function loadClientConfig(file: string): Promise<ClientConfig> {
+  const { value, source } = parseYaml(await readText(file), file);
+  const { url, keys, tcp, udp, maxTime, ca } = await checkConfig<z.infer<typeof clientSchema>>(clientSchema, value, source);
+  const folder = dirname(resolve(file));
+  return {
+    url,
+    keys: resolve(folder, keys),
+    ca: ca === undefined ? undefined : resolve(folder, ca),
+    ports: tcp === undefined && udp === undefined ? undefined : { tcp: tcp ?? [], udp: udp ?? [] },
+    maxTime,
+  };
+}
+
+type FileKeySet = Exclude<NonNullable<z.infer<typeof serverSchema>["gateway"]>["keys"], string>[number];
+
+function keySetOf(set: FileKeySet, index: number, protect: ServerConfig["protect"], source: ConfigSource, folder: string): KeySet {
+  for (const protocol of ["tcp", "udp"] as const) {
+    const foreign = set[protocol]?.find((port) => !protect[protocol].includes(port));
+    if (foreign !== undefined) {
+      throw misfit(source, ["gateway", "keys", index, protocol], `key set "${set.name}" names ${protocol} port ${foreign}, which protect.${protocol} does not have`);
+    }
+  }
+  if (set.maxTime !== undefined && set.maxTime > protect.maxTime) {
+    throw misfit(source, ["gateway", "keys", index, "maxTime"], `key set "${set.name}" allows ${set.maxTime} seconds, more than the ${protect.maxTime} of protect.maxTime`);
+  }
+  // A set that names ports of one protocol only means these and no others.
+  const limited = set.tcp !== undefined || set.udp !== undefined;
+  return {
+    name: set.name,
+    keys: resolve(folder, set.keys),
+    tcp: limited ? (set.tcp ?? []) : protect.tcp,
+    udp: limited ? (set.udp ?? []) : protect.udp,
+    maxTime: set.maxTime ?? protect.maxTime,
+  };
+}
+
+function misfit(source: ConfigSource, path: (string | number)[], what: string): WkfsError {
+  return new WkfsError("CONFIG_INVALID", `${source.locate(path)}: ${what}`, { hint: "Mend this line and start again." });
+}
+
+function useOf({ use, ...config }: { use: string; [key: string]: unknown }, path: (string | number)[]): PluginUse {
+  return { use, config, path };
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file);
+    if (size > LIMIT) throw new Error(`larger than ${LIMIT} bytes`);
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new WkfsError("CONFIG_INVALID", `cannot read the configuration ${file}: ${messageOf(error)}`, {
+      hint: "Give the path with --config or WKFS_CONFIG; `wkfs install` writes a first one.",
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,192 @@
+import type { Clock, Logger } from "../contracts/plugin.ts";
+import type { Store } from "../contracts/store.ts";
+import type { Transport } from "../contracts/transport.ts";
+import { WkfsError, messageOf } from "../model/errors.ts";
+import type { Firewalls } from "./firewalls.ts";
+import { applyTo, partFor, whole } from "./firewalls.ts";
+import { grantHandler } from "./grants.ts";
+import type { LeaseBook } from "./lease-book.ts";
+import type { Notifications } from "./notifications.ts";
+import type { Reconcile } from "./reconcile.ts";
+import type { Status } from "../lifecycle/status.ts";
+import { withTimeLimit } from "../lifecycle/time-limit.ts";
+import type { Transactions } from "./transactions.ts";
+
+
+export interface DaemonParts {
+  readonly book: LeaseBook;
+  readonly store: Store;
+  readonly firewalls: Firewalls;
+  readonly transport: Transport;
+  readonly transactions: Transactions;
+  readonly notifications: Notifications;
+  readonly reconcile: Reconcile;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Aborted when the daemon stops; the signal of every plugin's context. */
+  readonly abort: AbortController;
+}
+
+/** Milliseconds for a plugin to open, to listen or to close. */
+const STEP_LIMIT = 30_000;
+/** History is kept this long, in milliseconds. */
+const HISTORY = 365 * 86_400_000;
+
+/**
+ * The privileged half: decides, writes the kernel, remembers, tells. A daemon is started once and stopped
+ * once. When it is stopped, or dies, the protected ports stay closed and open leases end on time.
+ */
+export class Daemon implements AsyncDisposable {
+  readonly #parts: DaemonParts;
+  /** What was started, with its undo; undone in reverse order. */
+  readonly #undo: { readonly what: string; readonly run: () => Promise<void> }[] = [];
+  #status: Status = "new";
+  #started: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(parts: DaemonParts) {
+    this.#parts = parts;
+  }
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Open leases. */
+  get leases(): LeaseBook {
+    return this.#parts.book;
+  }
+
+  /**
+   * Takes over what a former run left and answers knocks from then on. When it rejects, what had been started
+   * was stopped again, and the protected ports are as closed as they were. Idempotent.
+   */
+  start(): Promise<void> {
+    if (this.#stopped !== undefined) return Promise.reject(stateError("start a daemon that was stopped"));
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  /** Answers what is under way and ends; failures on the way come together at the end. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /**
+   * Takes everything of wkfs out of the packet filter, leases included: the protected ports are then as open
+   * as the administrator's own rules leave them. For a daemon that does not run.
+   */
+  async detach(): Promise<void> {
+    if (this.#status !== "new") throw stateError("detach while the daemon runs");
+    this.#status = "stopped";
+    for (const firewall of this.#parts.firewalls.all) await whole(firewall, "detach", firewall.plugin.detach());
+  }
+
+  async #start(): Promise<void> {
+    this.#status = "starting";
+    try {
+      await this.#startParts();
+      this.#status = "running";
+    } catch (error) {
+      const failures = await this.#unwind();
+      this.#status = "stopped";
+      for (const failure of failures) this.#parts.log.error({ error: messageOf(failure) }, "while giving up the start");
+      throw error;
+    }
+  }
+
+  async #startParts(): Promise<void> {
+    const { book, store, firewalls, transport, transactions, notifications, reconcile, clock, log } = this.#parts;
+    await withTimeLimit(store.open(), STEP_LIMIT, "store: open");
+    this.#undo.push({ what: "store", run: () => withTimeLimit(store.close(), STEP_LIMIT, "store: close") });
+
+    const now = clock.now();
+    const known = await withTimeLimit(store.leases(), STEP_LIMIT, "store: leases");
+    const standing = known.filter(({ deadline }) => deadline > now);
+    const ended = known.filter(({ deadline }) => deadline <= now);
+    book.put(standing);
+    const expired = ended.length > 0 ? [{ type: "expired", time: now, leases: ended } as const] : [];
+    await store.write({ remove: ended, append: expired, forgetBefore: now - HISTORY });
+
+    this.#undo.push({ what: "firewalls", run: () => this.#release() });
+    await reconcile.begin();
+    this.#undo.push({ what: "reconcile", run: async () => reconcile.stop() });
+    this.#warnOfFamilies();
+
+    await notifications.start();
+    this.#undo.push({ what: "notifications", run: () => notifications.stop() });
+
+    transactions.open();
+    this.#undo.push({ what: "transactions", run: () => transactions.close() });
+    await transactions.exclusive(() => transactions.record({ type: "started", time: clock.now(), leases: standing.length }));
+    this.#undo.push({
+      what: "history",
+      run: () => transactions.exclusive(() => transactions.record({ type: "stopped", time: clock.now() })),
+    });
+
+    this.#undo.push({ what: "transport", run: () => withTimeLimit(transport.close(), STEP_LIMIT, "transport: close") });
+    await withTimeLimit(transport.listen(grantHandler(transactions, log)), STEP_LIMIT, "transport: listen");
+    log.info({ leases: standing.length, ended: ended.length, firewalls: firewalls.all.map(({ name }) => name), transport: transport.addresses }, "ready");
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#started === undefined) {
+      this.#status = "stopped";
+      return;
+    }
+    await this.#started.catch(() => {});
+    if (this.#status === "stopped") return;
+    this.#status = "stopping";
+    const failures = await this.#unwind();
+    this.#status = "stopped";
+    if (failures.length > 0) throw new AggregateError(failures, `the daemon stopped, with trouble: ${failures.map(messageOf).join("; ")}`);
+    this.#parts.log.info({}, "stopped; the protected ports stay closed");
+  }
+
+  async #unwind(): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    for (const { run } of this.#undo.splice(0).toReversed()) {
+      try {
+        await run();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    this.#parts.abort.abort();
+    return failures;
+  }
+
+  /** Where nobody but us ends leases they end now; a start while they last opens them again. */
+  async #release(): Promise<void> {
+    const { firewalls, book } = this.#parts;
+    const failures: unknown[] = [];
+    for (const firewall of firewalls.all) {
+      try {
+        if (firewall.plugin.capabilities.expiry === "core") {
+          const leases = book.all();
+          await applyTo(firewall, partFor(firewall.plugin, { open: [], close: leases, before: leases }));
+        }
+        await whole(firewall, "release", firewall.plugin.release());
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));
+  }
+
+  #warnOfFamilies(): void {
+    for (const [family, name] of [["ipv4", "iptables"], ["ipv6", "ip6tables"]] as const) {
+      if (this.#parts.firewalls.takes(family)) continue;
+      this.#parts.log.warn({ family }, `no configured firewall takes ${family}: over ${family} the ports are not guarded; add ${name} to the configuration`);
+    }
+  }
+}
+
+function stateError(what: string): WkfsError {
+  return new WkfsError("STATE_INVALID", `cannot ${what}`, { hint: "Make a new one with createDaemon." });
+}

@@ -1,0 +1,100 @@
+import { type Firewall, type FirewallChange, inverse } from "../contracts/firewall.ts";
+import type { Logger } from "../contracts/plugin.ts";
+import type { AddressFamily } from "../model/address.ts";
+import { WkfsError, messageOf } from "../model/errors.ts";
+import type { Lease, LeaseKey } from "../model/lease.ts";
+import { type Named, withTimeLimit } from "../lifecycle/time-limit.ts";
+
+/** Milliseconds that one transaction, and the making or reading of everything, may take. */
+const APPLY_LIMIT = 10_000;
+const WHOLE_LIMIT = 60_000;
+
+/**
+ * All configured firewalls as one: a lease goes to every one that takes its family, and a change
+ * happens in all of them or in none.
+ */
+export class Firewalls {
+  readonly all: readonly Named<Firewall>[];
+  readonly #log: Logger;
+
+  constructor(all: readonly Named<Firewall>[], log: Logger) {
+    this.all = all;
+    this.#log = log;
+  }
+
+  takes(family: AddressFamily): boolean {
+    return this.all.some(({ plugin }) => plugin.capabilities.families.includes(family));
+  }
+
+  /**
+   * Resolves when every kernel holds the change. When one refuses, the others are put back and the
+   * refusal is thrown; where even that fails, the error says that the kernel's state is unknown
+   * (`unsettled`), so that the caller has it compared.
+   */
+  async apply(change: FirewallChange): Promise<void> {
+    this.#refuseHomeless(change.open);
+    const done: [Named<Firewall>, FirewallChange][] = [];
+    for (const firewall of this.all) {
+      const part = partFor(firewall.plugin, change);
+      if (part.open.length + part.close.length === 0) continue;
+      try {
+        await applyTo(firewall, part);
+        done.push([firewall, part]);
+      } catch (error) {
+        throw (await this.#takeBack(done)) && !isTimeout(error) ? error : unsettled(error);
+      }
+    }
+  }
+
+  async #takeBack(done: readonly [Named<Firewall>, FirewallChange][]): Promise<boolean> {
+    let settled = true;
+    for (const [firewall, part] of done.toReversed()) {
+      try {
+        await applyTo(firewall, inverse(part));
+      } catch (error) {
+        settled = false;
+        this.#log.error({ firewall: firewall.name, error: messageOf(error) }, "could not take a change back");
+      }
+    }
+    return settled;
+  }
+
+  #refuseHomeless(leases: readonly Lease[]): void {
+    const homeless = leases.find(({ address }) => !this.takes(address.family));
+    if (homeless === undefined) return;
+    throw new WkfsError("FIREWALL_FAILED", `no configured firewall takes ${homeless.address.family} addresses`, {
+      hint: "Add one to `firewall:` in the configuration, ip6tables for IPv6.",
+    });
+  }
+}
+
+/** Where the kernel may hold something that the caller was told it does not. */
+const UNSETTLED = new WeakSet<object>();
+
+export function isUnsettled(error: unknown): boolean {
+  return typeof error === "object" && error !== null && UNSETTLED.has(error);
+}
+
+function unsettled(error: unknown): unknown {
+  const thrown = error instanceof Error ? error : new Error(messageOf(error));
+  UNSETTLED.add(thrown);
+  return thrown;
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof WkfsError && error.code === "PLUGIN_TIMEOUT";
+}
+
+export function partFor(firewall: Firewall, change: FirewallChange): FirewallChange {
+  const { families } = firewall.capabilities;
+  const mine = ({ address }: LeaseKey) => families.includes(address.family);
+  return { open: change.open.filter(mine), close: change.close.filter(mine), before: change.before.filter(mine) };
+}
+
+export function applyTo({ name, plugin }: Named<Firewall>, change: FirewallChange): Promise<void> {
+  return withTimeLimit(plugin.apply(change), APPLY_LIMIT, `firewall ${name}: apply`);
+}
+
+export function whole<Result>({ name }: Named<Firewall>, what: string, work: Promise<Result>): Promise<Result> {
+  return withTimeLimit(work, WHOLE_LIMIT, `firewall ${name}: ${what}`);
+}

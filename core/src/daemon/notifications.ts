@@ -1,0 +1,147 @@
+import { randomUUID } from "node:crypto";
+import type { Notifier } from "../contracts/notifier.ts";
+import type { Clock, Logger } from "../contracts/plugin.ts";
+import type { PendingNotification, Store } from "../contracts/store.ts";
+import { isWkfsError, messageOf } from "../model/errors.ts";
+import type { EventType, WkfsEvent } from "../model/event.ts";
+import { type Named, withTimeLimit } from "../lifecycle/time-limit.ts";
+
+/** What is worth a message. A renewal and the end of a lease are not: they only stand in the history. */
+const TOLD: ReadonlySet<EventType> = new Set<EventType>(["opened", "healed", "failed"]);
+/** Most events in one message: what waited for a slow receiver, or came as a flood, is a digest. */
+const DIGEST = 50;
+/** Milliseconds that one delivery may take. */
+const DELIVERY_LIMIT = 60_000;
+/** Milliseconds before the second try, doubled each time up to the most, half of it random. */
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 900_000;
+
+/**
+ * Tells the notifiers, without anybody waiting for them. What is to be told was made durable with the
+ * transaction that it is about; here it is delivered, again and again until it was, also after a
+ * restart.
+ */
+export class Notifications {
+  readonly #workers: readonly Worker[];
+
+  constructor(notifiers: readonly Named<Notifier>[], store: Store, host: string, clock: Clock, log: Logger) {
+    this.#workers = notifiers.map((notifier) => new Worker(notifier, store, host, clock, log));
+  }
+
+  /** One notification for each notifier and event that is worth one, to be made durable by the caller. */
+  address(events: readonly WkfsEvent[]): PendingNotification[] {
+    const told = events.filter(({ type }) => TOLD.has(type));
+    return this.#workers.flatMap(({ name }) => told.map((event) => ({ id: randomUUID(), notifier: name, event })));
+  }
+
+  /** Hands over what is durable and has happened. */
+  deliver(pending: readonly PendingNotification[]): void {
+    if (pending.length === 0) return;
+    for (const worker of this.#workers) worker.deliver(pending.filter(({ notifier }) => notifier === worker.name));
+  }
+
+  /** Takes up what a former run could not deliver. */
+  async start(): Promise<void> {
+    for (const worker of this.#workers) await worker.start();
+  }
+
+  /** Breaks deliveries off; what was not delivered stays in the store. */
+  async stop(): Promise<void> {
+    const results = await Promise.allSettled(this.#workers.map((worker) => worker.stop()));
+    const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+    if (failures.length > 0) throw new AggregateError(failures, "a notifier could not be closed");
+  }
+}
+
+class Worker {
+  readonly name: string;
+  readonly #notifier: Notifier;
+  readonly #store: Store;
+  readonly #host: string;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #queue: PendingNotification[] = [];
+  readonly #stopped = new AbortController();
+  #running: Promise<void> | undefined;
+  #failures = 0;
+  #wake: (() => void) | undefined;
+
+  constructor({ name, plugin }: Named<Notifier>, store: Store, host: string, clock: Clock, log: Logger) {
+    this.name = name;
+    this.#notifier = plugin;
+    this.#store = store;
+    this.#host = host;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  async start(): Promise<void> {
+    this.deliver(await this.#store.pending(this.name, 100_000));
+  }
+
+  deliver(pending: readonly PendingNotification[]): void {
+    this.#queue.push(...pending);
+    if (this.#queue.length > 0 && !this.#stopped.signal.aborted) this.#running ??= this.#run().finally(() => (this.#running = undefined));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#wake?.();
+    await this.#running;
+    await withTimeLimit(this.#notifier.close(), DELIVERY_LIMIT, `notifier ${this.name}: close`);
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0 && !this.#stopped.signal.aborted) {
+      const batch = this.#queue.slice(0, DIGEST);
+      if (await this.#tell(batch)) {
+        this.#failures = 0;
+        this.#queue.splice(0, batch.length);
+        await this.#done(batch);
+      } else {
+        this.#failures += 1;
+        await this.#pause();
+      }
+    }
+  }
+
+  /** True when this batch is done with: delivered, or refused for good. */
+  async #tell(batch: readonly PendingNotification[]): Promise<boolean> {
+    const timeout = AbortSignal.timeout(DELIVERY_LIMIT);
+    const signal = AbortSignal.any([this.#stopped.signal, timeout]);
+    const notification = { id: batch[0]!.id, host: this.#host, events: batch.map(({ event }) => event) };
+    try {
+      await withTimeLimit(this.#notifier.notify(notification, signal), DELIVERY_LIMIT + 1000, `notifier ${this.name}: notify`);
+      return true;
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return false;
+      const data = { notifier: this.name, events: batch.length, error: messageOf(error) };
+      if (isWkfsError(error, "NOTIFY_REJECTED")) {
+        this.#log.error(data, "a notification was refused for good and is dropped");
+        return true;
+      }
+      this.#log.warn({ ...data, failures: this.#failures + 1 }, "a notification could not be delivered; trying again");
+      return false;
+    }
+  }
+
+  async #done(batch: readonly PendingNotification[]): Promise<void> {
+    try {
+      await this.#store.write({ dequeue: batch.map(({ id }) => id) });
+    } catch (error) {
+      this.#log.error({ notifier: this.name, error: messageOf(error) }, "the store kept notifications that were delivered; a restart repeats them");
+    }
+  }
+
+  #pause(): Promise<void> {
+    if (this.#stopped.signal.aborted) return Promise.resolve();
+    const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failures - 1));
+    return new Promise((resolve) => {
+      const cancel = this.#clock.setTimer(longest * (0.5 + Math.random() / 2), resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}

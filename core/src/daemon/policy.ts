@@ -1,0 +1,61 @@
+import type { KeySet, ServerConfig } from "../config/index.ts";
+import { DEFAULT_KEY_SET } from "../config/index.ts";
+import type { Knock } from "../model/knock.ts";
+import { type Lease, leaseId } from "../model/lease.ts";
+import { type Port, type ProtectedPorts, includesPort } from "../model/port.ts";
+
+/** What a client may ask for: its ports, and seconds at most. */
+interface Limits extends ProtectedPorts {
+  readonly maxTime: number;
+}
+
+/** What a knock would change. */
+export interface Decision {
+  readonly opened: readonly Lease[];
+  readonly renewed: readonly Lease[];
+  readonly refused: readonly Port[];
+}
+
+/**
+ * Who may open what, from the daemon's own configuration. The gateway's word counts for nothing but the
+ * name of the key set, which it alone can know; and where sets have names, a request without a name,
+ * or with one that is not configured, opens nothing.
+ */
+export class Policy {
+  readonly #config: Pick<ServerConfig, "protect" | "namedKeys" | "keySets">;
+  readonly #sets: ReadonlyMap<string, KeySet>;
+
+  constructor(config: Pick<ServerConfig, "protect" | "namedKeys" | "keySets">) {
+    this.#config = config;
+    this.#sets = new Map(config.keySets.map((set) => [set.name, set]));
+  }
+
+  /** The name under which a knock goes, or undefined when it is nobody's that we know. */
+  clientOf(knock: Knock): string | undefined {
+    if (!this.#config.namedKeys) return DEFAULT_KEY_SET;
+    return knock.client !== undefined && this.#sets.has(knock.client) ? knock.client : undefined;
+  }
+
+  /**
+   * The leases that a knock of this client gives at `now`. A lease never gets shorter by a knock. `current`
+   * gives the lease that stands now.
+   */
+  decide(knock: Knock, client: string, now: number, current: (id: string) => Lease | undefined): Decision {
+    const limits: Limits = this.#sets.get(client) ?? this.#config.protect;
+    const until = now + Math.min(knock.duration, limits.maxTime * 1000);
+    const opened: Lease[] = [];
+    const renewed: Lease[] = [];
+    const refused: Port[] = [];
+    for (const port of knock.ports) {
+      if (!includesPort(limits, port)) {
+        refused.push(port);
+        continue;
+      }
+      const key = { address: knock.address, port };
+      const standing = current(leaseId(key));
+      if (standing === undefined || standing.deadline <= now) opened.push({ ...key, client, openedAt: now, deadline: until });
+      else renewed.push({ ...standing, client, deadline: Math.max(standing.deadline, until) });
+    }
+    return { opened, renewed, refused };
+  }
+}

@@ -1,0 +1,59 @@
+import type { IncomingMessage } from "node:http";
+import { Busboy } from "@fastify/busboy";
+
+/** Most bytes of a request's body. A knock has less than one thousand. */
+export const BODY_LIMIT = 65_536;
+
+/** Reads a body; undefined when it is larger than the limit, of which no more is then read. */
+export async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  if (Number(request.headers["content-length"] ?? 0) > BODY_LIMIT) return undefined;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > BODY_LIMIT) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/**
+ * The form field `data`, as PHP's `$_POST` would have it: of several the last counts, and `data[]` makes
+ * it a list, which is no field for us. Undefined without one, or when the body is no form.
+ */
+export async function dataField(contentType: string | undefined, body: Buffer): Promise<string | undefined> {
+  switch (contentType?.split(";", 1)[0]?.trim().toLowerCase()) {
+    case "application/x-www-form-urlencoded":
+      return lastData(new URLSearchParams(body.toString("latin1")));
+    case "multipart/form-data":
+      return lastData(await multipartFields(contentType!, body));
+    default:
+      return undefined;
+  }
+}
+
+function lastData(fields: Iterable<readonly [string, string]>): string | undefined {
+  let data: string | undefined;
+  for (const [name, value] of fields) {
+    if (name === "data") data = value;
+    else if (name.startsWith("data[")) data = undefined;
+  }
+  return data;
+}
+
+/** The text fields of a multipart body; none when it is malformed. Files are passed over, as PHP does. */
+function multipartFields(contentType: string, body: Buffer): Promise<readonly [string, string][]> {
+  return new Promise((resolve) => {
+    const fields: [string, string][] = [];
+    try {
+      const parser = new Busboy({ headers: { "content-type": contentType }, limits: { fieldSize: BODY_LIMIT, parts: 100, headerPairs: 20 } });
+      parser.on("field", (name, value) => void fields.push([name, value]));
+      parser.on("file", (_name, stream) => void stream.resume());
+      parser.on("error", () => resolve([]));
+      parser.on("finish", () => resolve(fields));
+      parser.end(body);
+    } catch {
+      resolve([]);
+    }
+  });
+}

@@ -1,0 +1,128 @@
+import type { KeySet } from "../config/index.ts";
+import type { Clock, Logger } from "../contracts/plugin.ts";
+import type { GrantRequest, Transport } from "../contracts/transport.ts";
+import type { Address } from "../model/address.ts";
+import { isWkfsError, messageOf } from "../model/errors.ts";
+import { includesPort } from "../model/port.ts";
+import type { Codec } from "../protocol/codec.ts";
+import { type RequestCheck, errorReply, infoReply, isNothing, readRequest, readWirePort, wirePort } from "../protocol/messages.ts";
+import { decodeFormField } from "../protocol/v1.ts";
+import { dataField } from "./form.ts";
+import type { RefusalLog } from "./refusal-log.ts";
+import type { ReplayGuard } from "./replay-guard.ts";
+
+/** What goes back over HTTP: a sealed packet, or a status with a text for those who hold the keys. */
+export type Answer =
+  | { readonly status: 200; readonly packet: Uint8Array }
+  | { readonly status: 400 | 403 | 405 | 503 | 504; readonly text: string };
+
+/** A key set with the codec that its keys make. */
+export interface ClientKeys {
+  readonly set: KeySet;
+  readonly codec: Codec;
+}
+
+export interface KnockParts {
+  readonly keys: readonly ClientKeys[];
+  readonly transport: Transport;
+  readonly guard: ReplayGuard<Answer>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly refusals: RefusalLog;
+  readonly signal: AbortSignal;
+}
+
+type OpenRequest = Extract<RequestCheck, { kind: "openports" }>;
+
+const encoder = new TextEncoder();
+const FORBIDDEN: Answer = { status: 403, text: "" };
+
+/**
+ * The web half's part of a knock: from the body of a POST to an answer, with the checks of protocol v1 in their
+ * order. It opens nothing itself and holds no privilege.
+ */
+export class Knocks {
+  readonly #parts: KnockParts;
+
+  constructor(parts: KnockParts) {
+    this.#parts = parts;
+  }
+
+  /** `address` is undefined where there was no telling whose knock it is. */
+  async answer(contentType: string | undefined, body: Buffer, address: Address | undefined): Promise<Answer> {
+    const { clock, refusals } = this.#parts;
+    const refuse = (answer: Answer, reason: string): Answer => {
+      refusals.note(reason, address?.text);
+      return answer;
+    };
+    const data = await dataField(contentType, body);
+    if (data === undefined) return refuse({ status: 400, text: "" }, "no form field data");
+    const opened = this.#open(decodeFormField(data));
+    if (opened === undefined) return refuse(FORBIDDEN, "not sealed with our keys");
+    const request = readRequest(opened.payload, Math.floor(clock.now() / 1000));
+    switch (request.kind) {
+      case "rejected":
+        return refuse(FORBIDDEN, "malformed request, or a clock that is off by more than 15 s");
+      case "wrong-version":
+        return refuse({ status: 405, text: "The version of your client does not match the version of the server." }, "wrong version");
+      case "unknown-api":
+        return refuse({ status: 405, text: "Unknown 'api' option." }, "unknown api");
+      case "getinfo":
+        if (address === undefined) return refuse(FORBIDDEN, "a proxy that does not say whose request it is");
+        return seal(opened.codec, infoReply({ ...opened.set, ip: address.text }));
+      case "openports":
+        if (address === undefined || request.ip !== address.text) return refuse(FORBIDDEN, "for another address than it comes from");
+        if (isNothing(request.ports) || isNothing(request.time)) return refuse(FORBIDDEN, "no ports or no time");
+        if (this.#parts.guard.predates(request.ts)) return refuse(FORBIDDEN, "older than this process");
+        return (
+          (await this.#parts.guard.once(opened.set.name, opened.payload, () => this.#openPorts(opened, request, address))) ??
+          refuse({ status: 503, text: "" }, "too many requests at once")
+        );
+    }
+  }
+
+  #open(packet: Uint8Array): (ClientKeys & { readonly payload: Uint8Array }) | undefined {
+    for (const keys of this.#parts.keys) {
+      try {
+        return { ...keys, payload: keys.codec.open(packet) };
+      } catch (error) {
+        if (!isWkfsError(error, "PACKET_INVALID")) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  async #openPorts({ set, codec }: ClientKeys, request: OpenRequest, address: Address): Promise<Answer> {
+    const { transport, log, signal } = this.#parts;
+    const grant = restrict(request, set, address);
+    if (grant === undefined) return seal(codec, errorReply("no_ports"));
+    const data = { client: set.name, address: address.text };
+    try {
+      const reply = await transport.call(grant, signal);
+      log.info({ ...data, reply: reply.slice(0, 300) }, "knock answered by the daemon");
+      return seal(codec, reply);
+    } catch (error) {
+      log.error({ ...data, error: messageOf(error) }, "no answer from the daemon");
+      // PHP's front end says 504 when it cannot connect, and sends an empty payload when the daemon breaks off.
+      return isWkfsError(error, "TRANSPORT_UNREACHABLE") ? { status: 504, text: "" } : seal(codec, "");
+    }
+  }
+}
+
+/**
+ * What the daemon is asked: the ports that this key set may have, and no more time. Undefined when
+ * nothing is left of a request that is otherwise in order; what is not in order, the daemon answers.
+ */
+function restrict({ ports, time }: OpenRequest, set: KeySet, address: Address): GrantRequest | undefined {
+  const request = { ip: address.text, ports, time, client: set.name };
+  if (typeof ports !== "object" || ports === null) return request;
+  const wanted = new Map(Object.values(ports).map((entry: unknown) => [JSON.stringify(entry), readWirePort(entry)]));
+  const offered = [...wanted.values()].filter((port) => port !== undefined && includesPort(set, port)).map((port) => wirePort(port!));
+  const timely = typeof time === "number" && time >= 1;
+  if (offered.length === 0 && timely) return undefined;
+  return { ...request, ports: offered, time: timely ? Math.min(time, set.maxTime) : time };
+}
+
+function seal(codec: Codec, payload: string): Answer {
+  return { status: 200, packet: codec.seal(encoder.encode(payload)) };
+}
