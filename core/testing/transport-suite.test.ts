@@ -1,0 +1,19 @@
+import { describe, it } from "vitest";
+import { MemoryLink } from "./memory-transport.ts";
+import { transportSuite } from "./transport-suite.ts";
+
+transportSuite("the transport in memory", { describe, it }, async () => {
+  const link = new MemoryLink();
+  const broken = new MemoryLink();
+  broken.broken = true;
+  return {
+    listener: async () => link.transport(),
+    caller: async () => link.transport(),
+    stranger: async () => link.transport("another secret"),
+    unreachable: async () => new MemoryLink().transport(),
+    brokenOff: async () => {
+      await broken.transport().listen(async () => "{}");
+      return broken.transport();
+    },
+  };
+});
