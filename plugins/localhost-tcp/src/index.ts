@@ -1,0 +1,25 @@
+/**
+ * The transport between a gateway and a daemon on one host, as the PHP program has it: one TCP
+ * connection a request, JSON without framing, authenticated by a secret that both sides know. The
+ * PHP program's front end can call our daemon, and our gateway can call the PHP program's daemon.
+ *
+ * What it does not give: the daemon does not prove who it is. While no daemon runs, any user of the
+ * host can take the port and be told the secret; a port below 1024 keeps them off.
+ */
+import { API_VERSION, definePlugin } from "@wkfs/core";
+import { configSchema } from "./config.ts";
+import { checkSecret } from "./secret.ts";
+import { LocalhostTcpTransport } from "./transport.ts";
+
+export type { LocalhostTcpConfig } from "./config.ts";
+
+export default definePlugin({
+  name: "localhost-tcp",
+  apiVersion: API_VERSION,
+  kind: "transport",
+  configSchema,
+  async create(config, context) {
+    const secret = checkSecret(await context.readSecret(config.secret), config.secret);
+    return new LocalhostTcpTransport(config, secret, context);
+  },
+});

@@ -1,0 +1,136 @@
+import { type Server, type Socket, createServer } from "node:net";
+import { type Clock, type GrantHandler, type Logger, WkfsError, messageOf } from "@wkfs/core";
+import type { LocalhostTcpConfig } from "./config.ts";
+import { Connection, type ConnectionTerms, type Phase } from "./connection.ts";
+import { MAX_REPLY, REFUSAL, member, requestOf } from "./message.ts";
+import { secretCheck } from "./secret.ts";
+
+/** How long `close` waits for answers under way, in milliseconds. */
+const CLOSE_GRACE = 5000;
+/** Refused peers are told of in the log once in this time, in milliseconds: anyone here can knock. */
+const REFUSAL_PAUSE = 60_000;
+/** Connections that the kernel holds ready: in a burst, who finds no place tries again after a second. */
+const BACKLOG = 1024;
+
+/** The daemon's side. */
+export class Listener {
+  readonly #config: LocalhostTcpConfig;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #isSecret: (value: unknown) => boolean;
+  readonly #terms: ConnectionTerms;
+  /** In the order of their coming. */
+  readonly #connections = new Set<Connection>();
+  readonly #server: Server;
+  readonly #handler: GrantHandler;
+  #refused = { count: 0, toldAt: Number.NEGATIVE_INFINITY };
+
+  constructor(
+    config: LocalhostTcpConfig,
+    secret: string,
+    context: { readonly clock: Clock; readonly log: Logger },
+    handler: GrantHandler,
+  ) {
+    this.#config = config;
+    this.#clock = context.clock;
+    this.#log = context.log;
+    this.#isSecret = secretCheck(secret);
+    this.#handler = handler;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#terms = {
+      clock: context.clock,
+      maxMessage: config.maxMessage,
+      requestTime: config.idleTimeout * 1000,
+      answerTime: config.replyTimeout * 1000,
+      answer: (message) => this.#answer(message),
+      gone: (connection, reason) => {
+        this.#connections.delete(connection);
+        if (reason !== undefined) this.#log.debug({ reason }, "a peer was dropped");
+      },
+    };
+  }
+
+  /** Resolves with the port when peers can connect. Throws `TRANSPORT_FAILED`. */
+  async open(): Promise<number> {
+    const { host, port } = this.#config;
+    const listening = Promise.withResolvers<void>();
+    this.#server.once("error", listening.reject);
+    this.#server.listen({ host, port, backlog: BACKLOG, exclusive: true }, listening.resolve);
+    try {
+      await listening.promise;
+    } catch (cause) {
+      throw new WkfsError("TRANSPORT_FAILED", `cannot listen on ${host} port ${port}: ${messageOf(cause)}`, {
+        hint: "See with `ss -tanp` who has the port; stop that, or give gateway and daemon another transport port.",
+        cause,
+      });
+    }
+    this.#server.off("error", listening.reject);
+    this.#server.on("error", (error) => this.#log.error({ error: error.message }, "cannot take connections"));
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : port;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const stopped = Promise.withResolvers<void>();
+    this.#server.close(() => stopped.resolve());
+    for (const connection of this.#connections) {
+      if (connection.phase !== "answering") connection.drop("the daemon stops");
+    }
+    const lift = this.#clock.setTimer(CLOSE_GRACE, () => {
+      for (const connection of this.#connections) connection.drop("the daemon stops and cannot wait for its answer");
+    });
+    await stopped.promise;
+    lift();
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#connections.size >= this.#config.maxConnections) {
+      // Who is done needs nothing more; else who has not said anything whole for the longest time. A
+      // gateway's request is whole within milliseconds, so idle connections cannot keep it out.
+      const victim = this.#oldest("done") ?? this.#oldest("reading");
+      if (victim === undefined) {
+        socket.on("error", () => {});
+        socket.destroy();
+        this.#log.warn({ connections: this.#connections.size }, "too many requests at a time: one was not taken");
+        return;
+      }
+      victim.drop("made room for another");
+    }
+    this.#connections.add(new Connection(socket, this.#terms));
+  }
+
+  #oldest(phase: Phase): Connection | undefined {
+    for (const connection of this.#connections) if (connection.phase === phase) return connection;
+    return undefined;
+  }
+
+  #answer(message: object): { readonly refusal: string } | { readonly reply: Promise<string> } {
+    if (this.#isSecret(member(message, "secret"))) return { reply: this.#reply(message) };
+    this.#tellRefusal();
+    return { refusal: REFUSAL };
+  }
+
+  async #reply(message: object): Promise<string> {
+    try {
+      const reply = await this.#handler(requestOf(message));
+      const size = Buffer.byteLength(reply);
+      if (size <= MAX_REPLY) return reply;
+      throw new Error(`the reply has ${size} bytes, the limit is ${MAX_REPLY}`);
+    } catch (error) {
+      this.#log.error({ error: messageOf(error) }, "a request could not be answered");
+      throw error;
+    }
+  }
+
+  #tellRefusal(): void {
+    this.#refused.count += 1;
+    const now = this.#clock.now();
+    if (now - this.#refused.toldAt < REFUSAL_PAUSE) return;
+    this.#log.warn(
+      { refused: this.#refused.count },
+      "refused a request without our secret; if it was your gateway's, give both the same secret file",
+    );
+    this.#refused = { count: 0, toldAt: now };
+  }
+}
