@@ -2,3 +2,4 @@ export * from "./context.ts";
 export * from "./namespace.ts";
 export * from "./memory-transport.ts";
 export * from "./transport-suite.ts";
+export * from "./memory-firewall.ts";

@@ -66,15 +66,14 @@ export async function createHttpServer(config: GatewayConfig, knocks: Knocks, ad
   return server;
 }
 
-function deliver(response: ServerResponse, answer: Answer): void {
+function deliver(response: restify.Response, answer: Answer): void {
   if (answer.status !== 200) return send(response, answer.status, answer.text);
   response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": answer.packet.length });
   response.end(answer.packet);
 }
 
-function send(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { "Content-Type": "text/html; charset=UTF-8", "Content-Length": Buffer.byteLength(text) });
-  response.end(text);
+function send(response: restify.Response, status: number, text: string): void {
+  response.sendRaw(status, text, { "Content-Type": "text/html; charset=UTF-8", "Content-Length": String(Buffer.byteLength(text)) });
 }
 
 /**

@@ -3,9 +3,9 @@ import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { GrantRequest, Transport } from "../contracts/transport.ts";
 import type { Address } from "../model/address.ts";
 import { isWkfsError, messageOf } from "../model/errors.ts";
-import { includesPort } from "../model/port.ts";
+import { formatPort, includesPort } from "../model/port.ts";
 import type { Codec } from "../protocol/codec.ts";
-import { type RequestCheck, errorReply, infoReply, isNothing, readRequest, readWirePort, wirePort } from "../protocol/messages.ts";
+import { type RequestCheck, type WirePort, errorReply, infoReply, isNothing, phpInteger, readRequest, readWirePort, wirePort } from "../protocol/messages.ts";
 import { decodeFormField } from "../protocol/v1.ts";
 import { dataField } from "./form.ts";
 import type { RefusalLog } from "./refusal-log.ts";
@@ -116,11 +116,14 @@ export class Knocks {
 function restrict({ ports, time }: OpenRequest, set: KeySet, address: Address): GrantRequest | undefined {
   const request = { ip: address.text, ports, time, client: set.name };
   if (typeof ports !== "object" || ports === null) return request;
-  const wanted = new Map(Object.values(ports).map((entry: unknown) => [JSON.stringify(entry), readWirePort(entry)]));
-  const offered = [...wanted.values()].filter((port) => port !== undefined && includesPort(set, port)).map((port) => wirePort(port!));
-  const timely = typeof time === "number" && time >= 1;
-  if (offered.length === 0 && timely) return undefined;
-  return { ...request, ports: offered, time: timely ? Math.min(time, set.maxTime) : time };
+  const offered = new Map<string, WirePort>();
+  for (const entry of Object.values(ports) as unknown[]) {
+    const port = readWirePort(entry);
+    if (port !== undefined && includesPort(set, port)) offered.set(formatPort(port), wirePort(port));
+  }
+  const timely = typeof time === "number" && phpInteger(time) >= 1;
+  if (offered.size === 0 && timely) return undefined;
+  return { ...request, ports: [...offered.values()], time: timely ? Math.min(time, set.maxTime) : time };
 }
 
 function seal(codec: Codec, payload: string): Answer {
