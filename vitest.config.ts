@@ -8,6 +8,6 @@ export default defineConfig({
     hookTimeout: 30_000,
     // Two cores, and many tests wait for the kernel or a child process rather than compute.
     maxWorkers: 4,
-    reporters: ["default"],
+    reporters: ["default", "./scripts/count-reporter.mjs"],
   },
 });

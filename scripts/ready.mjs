@@ -20,12 +20,16 @@ function step(what, file, ...args) {
     return;
   }
   process.stderr.write(`${result.stdout ?? ""}${result.stderr ?? ""}`);
-  process.stderr.write(`${what}: \`${file} ${args.join(" ")}\` failed${result.error ? ` (${result.error.message})` : ""}\n`);
+  process.stderr.write(
+    `${what}: \`${file} ${args.join(" ")}\` failed${result.error ? ` (${result.error.message})` : ""}\n`,
+  );
   process.exit(1);
 }
 
 const stamp = join(root, "node_modules", ".ready");
-const locked = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+const locked = createHash("sha256")
+  .update(readFileSync(join(root, "package-lock.json")))
+  .digest("hex");
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== locked) {
   step("installing packages", "npm", "ci", "--no-audit", "--no-fund");
   writeFileSync(stamp, locked);

@@ -15,20 +15,33 @@ const info = (more: object = {}) => ({ api: "getinfo", ver: 1, ts: seconds(), ..
 /** Never twice the same payload, so that the replay guard stays out of the way. */
 let unique = 0;
 const open = (more: object = {}) => ({
-  api: "openports", ip: "127.0.0.1", ports: [{ proto: "TCP", num: 22 }], time: 60, ver: 1, ts: seconds(), unique: (unique += 1), ...more,
+  api: "openports",
+  ip: "127.0.0.1",
+  ports: [{ proto: "TCP", num: 22 }],
+  time: 60,
+  ver: 1,
+  ts: seconds(),
+  unique: (unique += 1),
+  ...more,
 });
 const empty = (status: number) => ({ status, type: HTML, body: Buffer.alloc(0) });
 
 describe("the table of protocol v1, in its order", () => {
   it("1: 400 for another method, another type, or no field data", async () => {
     const data = `data=${gateway.form(info())}`;
-    for (const method of ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"]) expect(await gateway.fetch({ method })).toMatchObject(empty(400));
+    for (const method of ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+      expect(await gateway.fetch({ method })).toMatchObject(empty(400));
     expect(await gateway.fetch({ method: "HEAD" })).toMatchObject({ status: 400 });
     expect(await gateway.post(data, { "content-type": "text/plain" })).toMatchObject(empty(400));
     expect(await gateway.post(data, { "content-type": "application/json" })).toMatchObject(empty(400));
     expect(await gateway.post("")).toMatchObject(empty(400));
     expect(await gateway.post("dat=x")).toMatchObject(empty(400));
-    expect(await gateway.fetch({ method: "POST", body: "", headers: { "content-type": "application/x-www-form-urlencoded" } }, `?${data}`)).toMatchObject(empty(400));
+    expect(
+      await gateway.fetch(
+        { method: "POST", body: "", headers: { "content-type": "application/x-www-form-urlencoded" } },
+        `?${data}`,
+      ),
+    ).toMatchObject(empty(400));
   });
 
   it("2: 403 for what our keys did not seal", async () => {
@@ -40,7 +53,18 @@ describe("the table of protocol v1, in its order", () => {
   });
 
   it("3: 403 for what is no request, or not of now", async () => {
-    for (const payload of ["", "null", "1", '"getinfo"', "[]", "{}", "\uFEFF{}", info({ ver: null }), info({ ts: null }), info({ api: null })]) {
+    for (const payload of [
+      "",
+      "null",
+      "1",
+      '"getinfo"',
+      "[]",
+      "{}",
+      "\uFEFF{}",
+      info({ ver: null }),
+      info({ ts: null }),
+      info({ api: null }),
+    ]) {
       expect(await gateway.knock(payload)).toMatchObject(empty(403));
     }
     expect(await gateway.knock(info({ ts: seconds() - 17 }))).toMatchObject(empty(403));
@@ -50,7 +74,11 @@ describe("the table of protocol v1, in its order", () => {
 
   it("4: 405 for another version, before the api is looked at", async () => {
     const text = "The version of your client does not match the version of the server.";
-    expect(await gateway.knock({ api: "nonsense", ver: 2, ts: seconds() })).toMatchObject({ status: 405, type: HTML, body: Buffer.from(text) });
+    expect(await gateway.knock({ api: "nonsense", ver: 2, ts: seconds() })).toMatchObject({
+      status: 405,
+      type: HTML,
+      body: Buffer.from(text),
+    });
   });
 
   it("5: getinfo", async () => {
@@ -61,7 +89,14 @@ describe("the table of protocol v1, in its order", () => {
   });
 
   it("6: 403 for another address, no ports or no time", async () => {
-    for (const more of [{ ip: "127.0.0.2" }, { ip: "::ffff:127.0.0.1" }, { ip: null }, { ip: ["127.0.0.1"] }, { ports: null }, { time: null }]) {
+    for (const more of [
+      { ip: "127.0.0.2" },
+      { ip: "::ffff:127.0.0.1" },
+      { ip: null },
+      { ip: ["127.0.0.1"] },
+      { ports: null },
+      { time: null },
+    ]) {
       expect(await gateway.knock(open(more))).toMatchObject(empty(403));
     }
   });
@@ -75,20 +110,28 @@ describe("the table of protocol v1, in its order", () => {
     const reply = '{"success":false,"error":"Missing \'ip\'.","0":"missing_ip"}';
     await own.daemon(reply);
     expect(await own.knock(open())).toMatchObject({ status: 200, type: "application/octet-stream", payload: reply });
-    expect(own.link.taken).toEqual([{ ip: "127.0.0.1", ports: [{ proto: "TCP", num: 22 }], time: 60, client: "default" }]);
+    expect(own.link.taken).toEqual([
+      { ip: "127.0.0.1", ports: [{ proto: "TCP", num: 22 }], time: 60, client: "default" },
+    ]);
     own.link.broken = true;
     expect(await own.knock(open())).toMatchObject({ status: 200, payload: "" });
   });
 
   it("9: 405 for another api", async () => {
     for (const api of ["GetInfo", "close", ["getinfo"], 1]) {
-      expect(await gateway.knock(info({ api }))).toMatchObject({ status: 405, type: HTML, body: Buffer.from("Unknown 'api' option.") });
+      expect(await gateway.knock(info({ api }))).toMatchObject({
+        status: 405,
+        type: HTML,
+        body: Buffer.from("Unknown 'api' option."),
+      });
     }
   });
 
   it("404 for every other path, whatever comes with it", async () => {
     for (const path of ["/", "x", "/index.php", "%00"]) {
-      expect(await gateway.fetch({ method: "POST", body: `data=${gateway.form(info())}` }, path)).toMatchObject(empty(404));
+      expect(await gateway.fetch({ method: "POST", body: `data=${gateway.form(info())}` }, path)).toMatchObject(
+        empty(404),
+      );
     }
     expect(await gateway.fetch({ method: "GET" }, "/")).toMatchObject(empty(404));
   });
@@ -100,7 +143,9 @@ describe("the form", () => {
     const standard = form.replaceAll("-", "+").replaceAll("_", "/");
     expect(await gateway.post(`data=${encodeURIComponent(`${standard}=`)}`)).toMatchObject({ status: 200 });
     expect(await gateway.post(`data=${form.slice(0, 100)}%0A%0D ${form.slice(100)}`)).toMatchObject({ status: 200 });
-    expect(await gateway.post(`data=${form}`, { "content-type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8" })).toMatchObject({ status: 200 });
+    expect(
+      await gateway.post(`data=${form}`, { "content-type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8" }),
+    ).toMatchObject({ status: 200 });
   });
 
   it("counts the last of two fields data, and no list", async () => {
@@ -129,7 +174,12 @@ describe("the form", () => {
     expect(await gateway.post(Buffer.alloc(size, "a"))).toMatchObject({ status: 413 });
     // Without a length, byte after byte.
     const stream = () => new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(16_384, "a")) });
-    const endless = gateway.fetch({ method: "POST", body: stream(), duplex: "half", headers: { "content-type": "application/x-www-form-urlencoded" } } as RequestInit);
+    const endless = gateway.fetch({
+      method: "POST",
+      body: stream(),
+      duplex: "half",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+    } as RequestInit);
     expect(await endless.catch(() => ({ status: 413 }))).toMatchObject({ status: 413 });
   });
 });
@@ -143,21 +193,43 @@ describe("bad requests of somebody with keys", () => {
   });
 
   it("for ports that are not offered reach no daemon", async () => {
-    for (const ports of [[{ proto: "TCP", num: 23 }], [{ proto: "UDP", num: 22 }], [{ proto: ["TCP"], num: 22 }], [{ proto: "TCP", num: "22abc" }], [], { a: 1 }, [null]]) {
+    for (const ports of [
+      [{ proto: "TCP", num: 23 }],
+      [{ proto: "UDP", num: 22 }],
+      [{ proto: ["TCP"], num: 22 }],
+      [{ proto: "TCP", num: "22abc" }],
+      [],
+      { a: 1 },
+      [null],
+    ]) {
       expect((await own.knock(open({ ports }))).payload).toContain('"errorcode":"no_ports"');
     }
     expect(own.link.taken).toEqual([]);
   });
 
   it("have what is not offered taken out, and no more time than there is", async () => {
-    await own.knock(open({ ports: [{ proto: "TCP", num: 23 }, { proto: "tcp", num: 22 }, { proto: "TCP", num: 22 }], time: 86_400 }));
-    expect(own.link.taken).toEqual([{ ip: "127.0.0.1", ports: [{ proto: "TCP", num: 22 }], time: 600, client: "default" }]);
+    await own.knock(
+      open({
+        ports: [
+          { proto: "TCP", num: 23 },
+          { proto: "tcp", num: 22 },
+          { proto: "TCP", num: 22 },
+        ],
+        time: 86_400,
+      }),
+    );
+    expect(own.link.taken).toEqual([
+      { ip: "127.0.0.1", ports: [{ proto: "TCP", num: 22 }], time: 600, client: "default" },
+    ]);
   });
 
-  it.each([0, -1, 1e300, "60", [60], {}, true])("with the time %j are left to the daemon, which refuses them", async (time) => {
-    await own.knock(open({ time }));
-    expect(own.link.taken).toMatchObject([{ time }]);
-  });
+  it.each([0, -1, 1e300, "60", [60], {}, true])(
+    "with the time %j are left to the daemon, which refuses them",
+    async (time) => {
+      await own.knock(open({ time }));
+      expect(own.link.taken).toMatchObject([{ time }]);
+    },
+  );
 
   it("with as many ports as fit are answered", async () => {
     const ports = Array.from({ length: 1400 }, (_, index) => ({ proto: "TCP", num: index + 1 }));
@@ -166,10 +238,20 @@ describe("bad requests of somebody with keys", () => {
   });
 
   it("with NUL bytes, deep nesting and odd keys harm nobody", async () => {
-    for (const more of [{ ip: "127.0.0.1\0" }, { api: "openports\0" }, { ports: "22\0" }, { ["__proto__"]: { api: "x" } }, { constructor: 1 }]) {
+    for (const more of [
+      { ip: "127.0.0.1\0" },
+      { api: "openports\0" },
+      { ports: "22\0" },
+      { ["__proto__"]: { api: "x" } },
+      { constructor: 1 },
+    ]) {
       expect([200, 403, 405]).toContain((await own.knock(open(more))).status);
     }
-    expect(await own.knock(`{"api":"openports","ip":"127.0.0.1","time":60,"ver":1,"ts":${seconds()},"ports":${"[".repeat(600)}${"]".repeat(600)}}`)).toMatchObject({ status: 403 });
+    expect(
+      await own.knock(
+        `{"api":"openports","ip":"127.0.0.1","time":60,"ver":1,"ts":${seconds()},"ports":${"[".repeat(600)}${"]".repeat(600)}}`,
+      ),
+    ).toMatchObject({ status: 403 });
   });
 });
 
@@ -195,7 +277,10 @@ describe("a repeat", () => {
     const both = [own.knock(payload), own.knock(payload)];
     while (own.link.taken.length === 0) await new Promise((go) => setImmediate(go));
     resolve('{"success":true,"expires":1}');
-    expect((await Promise.all(both)).map((answer) => answer.payload)).toEqual(['{"success":true,"expires":1}', '{"success":true,"expires":1}']);
+    expect((await Promise.all(both)).map((answer) => answer.payload)).toEqual([
+      '{"success":true,"expires":1}',
+      '{"success":true,"expires":1}',
+    ]);
     expect(own.link.taken.length).toBe(1);
   });
 
@@ -231,7 +316,11 @@ describe("behind a proxy", () => {
 
   it("that is not trusted the header means nothing", async () => {
     expect(await asked(gateway, "192.0.2.1")).toBe("127.0.0.1");
-    const { payload } = await gateway.knock(info(), { "x-real-ip": "192.0.2.1", forwarded: "for=192.0.2.1", "client-ip": "192.0.2.1" });
+    const { payload } = await gateway.knock(info(), {
+      "x-real-ip": "192.0.2.1",
+      forwarded: "for=192.0.2.1",
+      "client-ip": "192.0.2.1",
+    });
     expect(payload).toContain('"ip":"127.0.0.1"');
   });
 
@@ -275,14 +364,27 @@ describe("key sets", () => {
     const [ops, db] = [freshKeys(), freshKeys()];
     await writeFile(join(folder, "ops"), keyFile(ops), { mode: 0o600 });
     await writeFile(join(folder, "db"), keyFile(db), { mode: 0o600 });
-    const sets = [{ name: "ops", keys: join(folder, "ops") }, { name: "db", keys: join(folder, "db"), tcp: [2222], maxTime: 60 }];
+    const sets = [
+      { name: "ops", keys: join(folder, "ops") },
+      { name: "db", keys: join(folder, "db"), tcp: [2222], maxTime: 60 },
+    ];
     // The holder of the second set.
     await using own = await TestGateway.start({ keys: sets }, db);
     await rm(folder, { recursive: true });
     await own.daemon("{}");
-    expect((await own.knock(info())).payload).toBe('{"success":true,"tcp":[2222],"udp":[],"maxtime":60,"ip":"127.0.0.1"}');
+    expect((await own.knock(info())).payload).toBe(
+      '{"success":true,"tcp":[2222],"udp":[],"maxtime":60,"ip":"127.0.0.1"}',
+    );
     expect((await own.knock(open())).payload).toContain("no_ports");
-    await own.knock(open({ ports: [{ proto: "TCP", num: 22 }, { proto: "TCP", num: 2222 }], time: 600 }));
+    await own.knock(
+      open({
+        ports: [
+          { proto: "TCP", num: 22 },
+          { proto: "TCP", num: 2222 },
+        ],
+        time: 600,
+      }),
+    );
     expect(own.link.taken).toEqual([{ ip: "127.0.0.1", ports: [{ proto: "TCP", num: 2222 }], time: 60, client: "db" }]);
   });
 });

@@ -1,4 +1,10 @@
-import type { Firewall, FirewallCapabilities, FirewallChange, FirewallCheck, FirewallState } from "../src/contracts/firewall.ts";
+import type {
+  Firewall,
+  FirewallCapabilities,
+  FirewallChange,
+  FirewallCheck,
+  FirewallState,
+} from "../src/contracts/firewall.ts";
 import type { Clock } from "../src/contracts/plugin.ts";
 import { WkfsError } from "../src/model/errors.ts";
 import { type KernelLease, leaseId } from "../src/model/lease.ts";
@@ -52,7 +58,10 @@ export class MemoryFirewall implements Firewall {
     for (const key of change.close) this.kernel.delete(leaseId(key));
     for (const { address, port, deadline } of change.open) {
       const ends = now + Math.ceil((deadline - now) / step) * step;
-      this.kernel.set(leaseId({ address, port }), this.capabilities.expiry === "kernel" ? { address, port, deadline: ends } : { address, port });
+      this.kernel.set(
+        leaseId({ address, port }),
+        this.capabilities.expiry === "kernel" ? { address, port, deadline: ends } : { address, port },
+      );
     }
     this.applied.push(change);
   }

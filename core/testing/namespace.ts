@@ -35,10 +35,15 @@ export class NetworkNamespace implements AsyncDisposable {
         hint: "Run as root, or under `unshare --user --map-root-user`.",
       });
     });
-    await Promise.race([once(holder.stdout!, "data"), failed, once(holder, "error").then(([error]) => Promise.reject(error))]);
+    await Promise.race([
+      once(holder.stdout!, "data"),
+      failed,
+      once(holder, "error").then(([error]) => Promise.reject(error)),
+    ]);
     failed.catch(() => {});
     holder.unref();
-    for (const stream of [holder.stdin, holder.stdout, holder.stderr]) (stream as unknown as { unref?(): void } | null)?.unref?.();
+    for (const stream of [holder.stdin, holder.stdout, holder.stderr])
+      (stream as unknown as { unref?(): void } | null)?.unref?.();
     const namespace = new NetworkNamespace(holder, holder.pid!);
     await namespace.run("ip", "link", "set", "lo", "up");
     return namespace;
@@ -52,7 +57,8 @@ export class NetworkNamespace implements AsyncDisposable {
   /** Runs a command inside and gives its output; a failure of the command is an error. */
   async run(...argv: string[]): Promise<string> {
     const result = await this.exec(argv);
-    if (result.code !== 0) throw new Error(`${argv.join(" ")} ended with ${result.code}: ${result.stderr || result.stdout}`);
+    if (result.code !== 0)
+      throw new Error(`${argv.join(" ")} ended with ${result.code}: ${result.stderr || result.stdout}`);
     return result.stdout;
   }
 
@@ -69,9 +75,17 @@ export class NetworkNamespace implements AsyncDisposable {
    * Joins this host and another by a cable. Addresses are given with their length, such as
    * `10.0.0.1/24` and `fd00::1/64`; they are usable when this resolves.
    */
-  async connect(other: NetworkNamespace, here: readonly string[], there: readonly string[], name = "wire0"): Promise<void> {
+  async connect(
+    other: NetworkNamespace,
+    here: readonly string[],
+    there: readonly string[],
+    name = "wire0",
+  ): Promise<void> {
     await this.run("ip", "link", "add", name, "type", "veth", "peer", "name", name, "netns", String(other.pid));
-    for (const [host, addresses] of [[this, here], [other, there]] as const) {
+    for (const [host, addresses] of [
+      [this, here],
+      [other, there],
+    ] as const) {
       for (const address of addresses) {
         // nodad: an IPv6 address is usable at once, without a second of duplicate address detection.
         const flags = address.includes(":") ? ["nodad"] : [];
@@ -118,16 +132,18 @@ export function execute(argv: readonly string[], input = ""): Promise<CommandRes
 export function whyNoKernel(...programs: string[]): string | undefined {
   const reason = firstLack(["unshare", "nsenter", "ip", ...programs]);
   if (reason !== undefined && process.env["WKFS_REQUIRE_KERNEL"] === "1") {
-    throw new WkfsError("HOST_UNSUPPORTED", `WKFS_REQUIRE_KERNEL=1, but ${reason}`, { hint: "Install it, or run as root." });
+    throw new WkfsError("HOST_UNSUPPORTED", `WKFS_REQUIRE_KERNEL=1, but ${reason}`, {
+      hint: "Install it, or run as root.",
+    });
   }
   return reason;
 }
 
 function firstLack(programs: readonly string[]): string | undefined {
   for (const program of programs) {
-    if (spawnSync(program, ["--version"], { stdio: "ignore" }).error !== undefined) return `${program} is not installed`;
+    if (spawnSync(program, ["--version"], { stdio: "ignore" }).error !== undefined)
+      return `${program} is not installed`;
   }
   const probe = spawnSync("unshare", ["--net", "true"], { stdio: "ignore" });
   return probe.status === 0 ? undefined : "this process may not make network namespaces (not root)";
 }
-

@@ -9,11 +9,19 @@ import { ContainerModule } from "inversify";
 import { type V1Keys, createV1Codec, encodeFormField } from "../../core/src/protocol/v1.ts";
 
 export function freshKeys(): V1Keys {
-  return { key1: randomBytes(32), iv1: randomBytes(16), key2: randomBytes(32), iv2: randomBytes(16), sign: randomBytes(20) };
+  return {
+    key1: randomBytes(32),
+    iv1: randomBytes(16),
+    key2: randomBytes(32),
+    iv2: randomBytes(16),
+    sign: randomBytes(20),
+  };
 }
 
 export function keyFile(keys: V1Keys): string {
-  return JSON.stringify(Object.fromEntries(Object.entries(keys).map(([name, bytes]) => [name, Buffer.from(bytes).toString("hex")])));
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(keys).map(([name, bytes]) => [name, Buffer.from(bytes).toString("hex")])),
+  );
 }
 
 export interface Answer {
@@ -45,12 +53,16 @@ export class TestGateway implements AsyncDisposable {
   /** `section` is merged into the gateway's section, `protect` replaces the protected ports. */
   static async start(
     section: object = {},
-    keys = freshKeys(), protect: object = { tcp: [22, 2222], udp: [1194], maxTime: 600 },
+    keys = freshKeys(),
+    protect: object = { tcp: [22, 2222], udp: [1194], maxTime: 600 },
     clock = new FakeClock(seconds() * 1000),
   ): Promise<TestGateway> {
     const folder = await mkdtemp(join(tmpdir(), "wkfs-gateway-"));
     await writeFile(join(folder, "v1.json"), keyFile(keys), { mode: 0o600 });
-    const config = await checkServerConfig({ protect, gateway: { listen: "127.0.0.1:0", path: "/8f3c0c5e", keys: join(folder, "v1.json"), ...section } });
+    const config = await checkServerConfig({
+      protect,
+      gateway: { listen: "127.0.0.1:0", path: "/8f3c0c5e", keys: join(folder, "v1.json"), ...section },
+    });
     const link = new MemoryLink();
     const log = recordingLogger();
     const module = new ContainerModule(({ bind }) => {
@@ -68,7 +80,11 @@ export class TestGateway implements AsyncDisposable {
   }
 
   async post(body: string | Buffer, headers: Record<string, string> = {}): Promise<Answer> {
-    return await this.fetch({ method: "POST", body, headers: { "content-type": "application/x-www-form-urlencoded", ...headers } });
+    return await this.fetch({
+      method: "POST",
+      body,
+      headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
+    });
   }
 
   async fetch(init: RequestInit, path = ""): Promise<Answer> {
@@ -81,7 +97,9 @@ export class TestGateway implements AsyncDisposable {
   }
 
   form(payload: unknown): string {
-    return encodeFormField(this.codec.seal(Buffer.from(typeof payload === "string" ? payload : JSON.stringify(payload))));
+    return encodeFormField(
+      this.codec.seal(Buffer.from(typeof payload === "string" ? payload : JSON.stringify(payload))),
+    );
   }
 
   /** Seals and posts a payload as a client does. */

@@ -2,7 +2,14 @@ import type { Clock } from "../contracts/plugin.ts";
 import { WkfsError, isWkfsError } from "../model/errors.ts";
 import { type Port, type ProtectedPorts, formatPort, includesPort } from "../model/port.ts";
 import type { Codec } from "../protocol/codec.ts";
-import { type ServerInfo, TIME_WINDOW, infoRequest, openRequest, readInfoReply, readOpenReply } from "../protocol/messages.ts";
+import {
+  type ServerInfo,
+  TIME_WINDOW,
+  infoRequest,
+  openRequest,
+  readInfoReply,
+  readOpenReply,
+} from "../protocol/messages.ts";
 import { encodeFormField } from "../protocol/v1.ts";
 import type { Post } from "./http.ts";
 
@@ -70,7 +77,11 @@ export class Client {
    * little early and never to the beat; after a failure tries again with growing pauses. The ports
    * then shut on their deadline.
    */
-  async keepOpen(signal: AbortSignal, report: (event: KeepOpenReport) => void, request: OpenRequest = {}): Promise<void> {
+  async keepOpen(
+    signal: AbortSignal,
+    report: (event: KeepOpenReport) => void,
+    request: OpenRequest = {},
+  ): Promise<void> {
     let failures = 0;
     let server: ServerInfo | undefined;
     while (!signal.aborted) {
@@ -103,12 +114,19 @@ export class Client {
     const reply = readOpenReply(await this.#exchange(openRequest(ts, server.ip, offered, time), signal));
     // Nothing ties an answer to its request: one that was overheard earlier shows by its time.
     if (reply.expires < ts - TIME_WINDOW) {
-      throw new WkfsError("KNOCK_REFUSED", "the server's answer is one of long ago", { hint: "Check the clocks; over plain HTTP somebody may be replaying answers." });
+      throw new WkfsError("KNOCK_REFUSED", "the server's answer is one of long ago", {
+        hint: "Check the clocks; over plain HTTP somebody may be replaying answers.",
+      });
     }
     const opened = reply.opened ?? offered;
     const isOpen = (port: Port) => opened.some((other) => formatPort(other) === formatPort(port));
     if (!asked.some(isOpen)) throw nothingOffered(asked);
-    return { ip: server.ip, ports: asked.map((port) => ({ port, opened: isOpen(port) })), expires: reply.expires, server };
+    return {
+      ip: server.ip,
+      ports: asked.map((port) => ({ port, opened: isOpen(port) })),
+      expires: reply.expires,
+      server,
+    };
   }
 
   #time(server: ServerInfo, request: OpenRequest): number {
@@ -149,13 +167,20 @@ export class Client {
 }
 
 function portsOf({ tcp, udp }: ProtectedPorts): Port[] {
-  return [...tcp.map((number) => ({ protocol: "tcp", number }) as const), ...udp.map((number) => ({ protocol: "udp", number }) as const)];
+  return [
+    ...tcp.map((number) => ({ protocol: "tcp", number }) as const),
+    ...udp.map((number) => ({ protocol: "udp", number }) as const),
+  ];
 }
 
 function nothingOffered(asked: readonly Port[]): WkfsError {
-  return new WkfsError("KNOCK_REFUSED", `the server offers none of ${asked.map(formatPort).join(", ") || "no ports at all"} (no_ports)`, {
-    hint: "Ask `wkfs client info` which ports the server offers to these keys.",
-  });
+  return new WkfsError(
+    "KNOCK_REFUSED",
+    `the server offers none of ${asked.map(formatPort).join(", ") || "no ports at all"} (no_ports)`,
+    {
+      hint: "Ask `wkfs client info` which ports the server offers to these keys.",
+    },
+  );
 }
 
 const STATUS_HINTS: Record<number, string> = {
@@ -174,5 +199,7 @@ const STATUS_HINTS: Record<number, string> = {
 
 function refusedWith(status: number, url: string): WkfsError {
   const code = status >= 500 ? "SERVER_UNREACHABLE" : "KNOCK_REFUSED";
-  return new WkfsError(code, `${new URL(url).host} answered with status ${status}`, { hint: STATUS_HINTS[status] ?? "Look into the log of the web server." });
+  return new WkfsError(code, `${new URL(url).host} answered with status ${status}`, {
+    hint: STATUS_HINTS[status] ?? "Look into the log of the web server.",
+  });
 }

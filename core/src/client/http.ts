@@ -9,7 +9,10 @@ const LIMIT = 65_536;
 const TIMEOUT = 70_000;
 
 /** One POST of a form. Resolves with status and body; redirects are not followed. Throws `SERVER_UNREACHABLE`. */
-export type Post = (form: string, signal?: AbortSignal) => Promise<{ readonly status: number; readonly body: Uint8Array }>;
+export type Post = (
+  form: string,
+  signal?: AbortSignal,
+) => Promise<{ readonly status: number; readonly body: Uint8Array }>;
 
 /** `ca` is a file of PEM certificates to trust in place of the system's. */
 export async function createPost(url: string, ca: string | undefined): Promise<Post> {

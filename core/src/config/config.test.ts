@@ -40,15 +40,27 @@ describe("a server's configuration", () => {
   it("is read as designed", async () => {
     const config = await loadServerConfig(await write("wkfs.yaml", DESIGNED));
     expect(config.protect).toEqual({ tcp: [22, 5432], udp: [1194], maxTime: 600 });
-    expect(config.keySets).toEqual([{ name: "default", keys: join(folder, "v1.json"), tcp: [22, 5432], udp: [1194], maxTime: 600 }]);
-    expect(config.firewall[1]).toEqual({ use: "ip6tables", config: { mode: "guard", parent: "INPUT", chain: "wkfs" }, path: ["firewall", 1] });
+    expect(config.keySets).toEqual([
+      { name: "default", keys: join(folder, "v1.json"), tcp: [22, 5432], udp: [1194], maxTime: 600 },
+    ]);
+    expect(config.firewall[1]).toEqual({
+      use: "ip6tables",
+      config: { mode: "guard", parent: "INPUT", chain: "wkfs" },
+      path: ["firewall", 1],
+    });
     expect(config.notify[0]?.use).toBe("smtp-email");
   });
 
   it("takes times with units, and named key sets with limits of their own", async () => {
     const config = await checkServerConfig({
       protect: { tcp: [22, 80], maxTime: "10m" },
-      gateway: { path: "/x", keys: [{ name: "ops", keys: "/k/a" }, { name: "db", keys: "/k/b", tcp: [80], maxTime: 60 }] },
+      gateway: {
+        path: "/x",
+        keys: [
+          { name: "ops", keys: "/k/a" },
+          { name: "db", keys: "/k/b", tcp: [80], maxTime: 60 },
+        ],
+      },
     });
     expect(config.namedKeys).toBe(true);
     expect(config.keySets).toEqual([
@@ -58,8 +70,18 @@ describe("a server's configuration", () => {
   });
 
   it.each<[string, string, string, RegExp]>([
-    ["a misspelt key", "  maxTime: 600", "  maxtime: 600", /wkfs\.yaml:5: unknown key "protect.maxtime"; did you mean "maxTime"\?/],
-    ["a misspelt key in gateway", "  path: /8f3c0c5e", "  paht: /8f3c0c5e\n  path: /8f3c0c5e", /wkfs\.yaml:8: unknown key "gateway.paht"; did you mean "path"\?/],
+    [
+      "a misspelt key",
+      "  maxTime: 600",
+      "  maxtime: 600",
+      /wkfs\.yaml:5: unknown key "protect.maxtime"; did you mean "maxTime"\?/,
+    ],
+    [
+      "a misspelt key in gateway",
+      "  path: /8f3c0c5e",
+      "  paht: /8f3c0c5e\n  path: /8f3c0c5e",
+      /wkfs\.yaml:8: unknown key "gateway.paht"; did you mean "path"\?/,
+    ],
     ["a port out of range", "[22, 5432]", "[22, 70000]", /wkfs\.yaml:3: protect\.tcp\.1: expected a port/],
     ["a port twice", "[22, 5432]", "[22, 22]", /wkfs\.yaml:3: protect\.tcp: a port stands here twice/],
     ["a key twice", "gateway:", "protect: {}\ngateway:", /wkfs\.yaml:6: /],
@@ -81,12 +103,16 @@ describe("a server's configuration", () => {
     [{ name: "a", keys: "k", maxTime: 601 }, /more than the 600/],
     [{ name: "a b", keys: "k" }, /expected a name/],
   ])("refuses the key set %j", async (set, expected) => {
-    await expect(checkServerConfig({ protect: { tcp: [22] }, gateway: { path: "/x", keys: [set] } })).rejects.toThrow(expected);
+    await expect(checkServerConfig({ protect: { tcp: [22] }, gateway: { path: "/x", keys: [set] } })).rejects.toThrow(
+      expected,
+    );
   });
 
   it("refuses two key sets of one name, and a missing file", async () => {
     const set = { name: "a", keys: "k" };
-    await expect(checkServerConfig({ protect: { tcp: [22] }, gateway: { path: "/x", keys: [set, set] } })).rejects.toThrow(/two key sets/);
+    await expect(
+      checkServerConfig({ protect: { tcp: [22] }, gateway: { path: "/x", keys: [set, set] } }),
+    ).rejects.toThrow(/two key sets/);
     await expect(loadServerConfig(join(folder, "none.yaml"))).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });
 
@@ -94,17 +120,29 @@ describe("a server's configuration", () => {
     const { value, source } = parseYaml("a:\n  - use: x\n    port: 1\n    prot: 2\n", "f.yaml");
     const { use: _, ...config } = (value as { a: Record<string, unknown>[] }).a[0]!;
     const schema = z.strictObject({ port: z.number() });
-    await expect(checkConfig(schema, config, source, ["a", 0], "plugin x: ")).rejects.toThrow('f.yaml:4: plugin x: unknown key "a.0.prot"; did you mean "port"?');
+    await expect(checkConfig(schema, config, source, ["a", 0], "plugin x: ")).rejects.toThrow(
+      'f.yaml:4: plugin x: unknown key "a.0.prot"; did you mean "port"?',
+    );
   });
 });
 
 describe("a client's configuration", () => {
   it("is read, with paths relative to the file", async () => {
-    const config = await loadClientConfig(await write("client.yaml", "url: https://www.example.org/8f3c0c5e\nkeys: v1.json\ntcp: [22]\nmaxTime: 600\n"));
-    expect(config).toEqual({ url: "https://www.example.org/8f3c0c5e", keys: join(folder, "v1.json"), ca: undefined, ports: { tcp: [22], udp: [] }, maxTime: 600 });
+    const config = await loadClientConfig(
+      await write("client.yaml", "url: https://www.example.org/8f3c0c5e\nkeys: v1.json\ntcp: [22]\nmaxTime: 600\n"),
+    );
+    expect(config).toEqual({
+      url: "https://www.example.org/8f3c0c5e",
+      keys: join(folder, "v1.json"),
+      ca: undefined,
+      ports: { tcp: [22], udp: [] },
+      maxTime: 600,
+    });
   });
   it("needs a web address", async () => {
-    await expect(loadClientConfig(await write("c.yaml", "url: ftp://x/\nkeys: k\n"))).rejects.toThrow(/c\.yaml:1: url: expected a URL/);
+    await expect(loadClientConfig(await write("c.yaml", "url: ftp://x/\nkeys: k\n"))).rejects.toThrow(
+      /c\.yaml:1: url: expected a URL/,
+    );
   });
 });
 
@@ -134,7 +172,10 @@ describe("secrets", () => {
     ["an odd digit", JSON.stringify({ ...keys, key1: `${hex(32)}5` })],
     ["a short key", JSON.stringify({ ...keys, key1: hex(8) })],
   ])("that are %s are refused without being quoted", async (_, text) => {
-    const failure = await readKeys(await write("k", text)).then(() => undefined, (error: Error) => error);
+    const failure = await readKeys(await write("k", text)).then(
+      () => undefined,
+      (error: Error) => error,
+    );
     expect(failure).toMatchObject({ code: "SECRET_INVALID" });
     expect(failure?.message).not.toContain("5e5e");
   });

@@ -71,7 +71,11 @@ export async function loadServerConfig(file: string): Promise<ServerConfig> {
 }
 
 /** Checks a configuration that a program made, in the shape of the file. Throws `CONFIG_INVALID`. */
-export async function checkServerConfig(value: unknown, source: ConfigSource = programSource, folder = process.cwd()): Promise<ServerConfig> {
+export async function checkServerConfig(
+  value: unknown,
+  source: ConfigSource = programSource,
+  folder = process.cwd(),
+): Promise<ServerConfig> {
   const file = await checkConfig<z.infer<typeof serverSchema>>(serverSchema, value, source);
   const { protect, gateway } = file;
   const named = Array.isArray(gateway?.keys);
@@ -83,7 +87,8 @@ export async function checkServerConfig(value: unknown, source: ConfigSource = p
         : gateway.keys.map((set, index) => keySetOf(set, index, protect, source, folder));
   const names = new Set<string>();
   for (const [index, { name }] of keySets.entries()) {
-    if (names.has(name)) throw misfit(source, ["gateway", "keys", index, "name"], `two key sets have the name "${name}"`);
+    if (names.has(name))
+      throw misfit(source, ["gateway", "keys", index, "name"], `two key sets have the name "${name}"`);
     names.add(name);
   }
   return {
@@ -108,7 +113,11 @@ export async function checkServerConfig(value: unknown, source: ConfigSource = p
 /** Reads and checks a client's configuration file. Throws `CONFIG_INVALID`. */
 export async function loadClientConfig(file: string): Promise<ClientConfig> {
   const { value, source } = parseYaml(await readText(file), file);
-  const { url, keys, tcp, udp, maxTime, ca } = await checkConfig<z.infer<typeof clientSchema>>(clientSchema, value, source);
+  const { url, keys, tcp, udp, maxTime, ca } = await checkConfig<z.infer<typeof clientSchema>>(
+    clientSchema,
+    value,
+    source,
+  );
   const folder = dirname(resolve(file));
   return {
     url,
@@ -121,15 +130,29 @@ export async function loadClientConfig(file: string): Promise<ClientConfig> {
 
 type FileKeySet = Exclude<NonNullable<z.infer<typeof serverSchema>["gateway"]>["keys"], string>[number];
 
-function keySetOf(set: FileKeySet, index: number, protect: ServerConfig["protect"], source: ConfigSource, folder: string): KeySet {
+function keySetOf(
+  set: FileKeySet,
+  index: number,
+  protect: ServerConfig["protect"],
+  source: ConfigSource,
+  folder: string,
+): KeySet {
   for (const protocol of ["tcp", "udp"] as const) {
     const foreign = set[protocol]?.find((port) => !protect[protocol].includes(port));
     if (foreign !== undefined) {
-      throw misfit(source, ["gateway", "keys", index, protocol], `key set "${set.name}" names ${protocol} port ${foreign}, which protect.${protocol} does not have`);
+      throw misfit(
+        source,
+        ["gateway", "keys", index, protocol],
+        `key set "${set.name}" names ${protocol} port ${foreign}, which protect.${protocol} does not have`,
+      );
     }
   }
   if (set.maxTime !== undefined && set.maxTime > protect.maxTime) {
-    throw misfit(source, ["gateway", "keys", index, "maxTime"], `key set "${set.name}" allows ${set.maxTime} seconds, more than the ${protect.maxTime} of protect.maxTime`);
+    throw misfit(
+      source,
+      ["gateway", "keys", index, "maxTime"],
+      `key set "${set.name}" allows ${set.maxTime} seconds, more than the ${protect.maxTime} of protect.maxTime`,
+    );
   }
   // A set that names ports of one protocol only means these and no others.
   const limited = set.tcp !== undefined || set.udp !== undefined;
@@ -143,7 +166,9 @@ function keySetOf(set: FileKeySet, index: number, protect: ServerConfig["protect
 }
 
 function misfit(source: ConfigSource, path: (string | number)[], what: string): WkfsError {
-  return new WkfsError("CONFIG_INVALID", `${source.locate(path)}: ${what}`, { hint: "Mend this line and start again." });
+  return new WkfsError("CONFIG_INVALID", `${source.locate(path)}: ${what}`, {
+    hint: "Mend this line and start again.",
+  });
 }
 
 function useOf({ use, ...config }: { use: string; [key: string]: unknown }, path: (string | number)[]): PluginUse {

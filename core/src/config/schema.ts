@@ -12,8 +12,16 @@ const UNITS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 /** A time in whole seconds: a number, or a text such as "90s", "10m", "2h". */
 const seconds = z
   .union([z.number(), z.string().regex(/^\d{1,9}[smhd]$/, 'expected seconds, or a text such as "90s", "10m" or "2h"')])
-  .transform((value) => (typeof value === "number" ? value : Number(value.slice(0, -1)) * UNITS[value.at(-1) as keyof typeof UNITS]))
-  .pipe(z.number().int("expected whole seconds").min(1).max(2_147_483, "2147483 seconds are the most that the kernel counts"));
+  .transform((value) =>
+    typeof value === "number" ? value : Number(value.slice(0, -1)) * UNITS[value.at(-1) as keyof typeof UNITS],
+  )
+  .pipe(
+    z
+      .number()
+      .int("expected whole seconds")
+      .min(1)
+      .max(2_147_483, "2147483 seconds are the most that the kernel counts"),
+  );
 
 const portNumber = z.number().refine(isPortNumber, "expected a port, 1 to 65535");
 const portList = z
@@ -32,7 +40,9 @@ const network = z.string().superRefine((text, context) => {
 /** A plugin and its own configuration, which is not looked into here. */
 const plugin = z.looseObject({ use: z.string().min(1).max(200) });
 
-const keySetName = z.string().regex(/^[A-Za-z0-9][\w.@-]{0,63}$/, "expected a name of letters, digits and _ . @ -, at most 64");
+const keySetName = z
+  .string()
+  .regex(/^[A-Za-z0-9][\w.@-]{0,63}$/, "expected a name of letters, digits and _ . @ -, at most 64");
 const keySet = z.strictObject({
   name: keySetName,
   keys: z.string().min(1),
@@ -41,7 +51,12 @@ const keySet = z.strictObject({
   maxTime: seconds.optional(),
 });
 
-const address = z.string().regex(/^(unix:\/.+|\[[0-9a-fA-F:.]+\]:\d{1,5}|[^\s:/]+:\d{1,5})$/, 'expected "host:port", "[v6]:port" or "unix:/path"');
+const address = z
+  .string()
+  .regex(
+    /^(unix:\/.+|\[[0-9a-fA-F:.]+\]:\d{1,5}|[^\s:/]+:\d{1,5})$/,
+    'expected "host:port", "[v6]:port" or "unix:/path"',
+  );
 
 export const serverSchema = z.strictObject({
   protect: z

@@ -23,9 +23,14 @@ export async function readSecret(path: string): Promise<string> {
   }
   try {
     const { mode, size } = await file.stat();
-    if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw refusal(path, "is no regular file", "Name a file that holds the secret.");
+    if ((mode & constants.S_IFMT) !== constants.S_IFREG)
+      throw refusal(path, "is no regular file", "Name a file that holds the secret.");
     if ((mode & 0o027) !== 0) {
-      throw refusal(path, `has mode ${(mode & 0o777).toString(8).padStart(4, "0")}, so more people can read or write it than should`, `Run: chmod 0600 ${path} (or 0640).`);
+      throw refusal(
+        path,
+        `has mode ${(mode & 0o777).toString(8).padStart(4, "0")}, so more people can read or write it than should`,
+        `Run: chmod 0600 ${path} (or 0640).`,
+      );
     }
     if (size > LIMIT) throw refusal(path, `is larger than ${LIMIT} bytes`, "Name the file that holds the secret.");
     return (await file.readFile("utf8")).replace(/\r?\n$/, "");
@@ -35,20 +40,30 @@ export async function readSecret(path: string): Promise<string> {
 }
 
 /** Reads a key file of protocol v1: `{ key1, iv1, key2, iv2, sign }` in hex. Throws `SECRET_INVALID`. */
-export async function readKeys(path: string): Promise<{ readonly [Name in "key1" | "iv1" | "key2" | "iv2" | "sign"]: Uint8Array }> {
+export async function readKeys(
+  path: string,
+): Promise<{ readonly [Name in "key1" | "iv1" | "key2" | "iv2" | "sign"]: Uint8Array }> {
   const text = await readSecret(path);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     // The parser's own words would quote the file.
-    throw refusal(path, "is not JSON", 'It should hold { "key1": …, "iv1": …, "key2": …, "iv2": …, "sign": … } in hex.');
+    throw refusal(
+      path,
+      "is not JSON",
+      'It should hold { "key1": …, "iv1": …, "key2": …, "iv2": …, "sign": … } in hex.',
+    );
   }
   const checked = keysSchema.safeParse(value);
   if (!checked.success) {
     const issue = checked.error.issues[0]!;
     const name = issue.code === "unrecognized_keys" ? "" : `"${issue.path.join(".")}": `;
-    throw refusal(path, `${name}${issue.message}`, "Make new keys with `wkfs install server`, or copy the five values of the PHP program.");
+    throw refusal(
+      path,
+      `${name}${issue.message}`,
+      "Make new keys with `wkfs install server`, or copy the five values of the PHP program.",
+    );
   }
   const { key1, iv1, key2, iv2, sign } = checked.data;
   const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, "hex"));

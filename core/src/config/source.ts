@@ -70,19 +70,26 @@ export async function checkConfig<Config>(
   const name = [...at, ...path].join(".");
   const prefix = `${source.locate([...at, ...path])}: ${what}`;
   if (unknown === undefined) {
-    throw new WkfsError("CONFIG_INVALID", `${prefix}${name || "the file"}: ${issue.message}`, { hint: "Mend this line and start again." });
+    throw new WkfsError("CONFIG_INVALID", `${prefix}${name || "the file"}: ${issue.message}`, {
+      hint: "Mend this line and start again.",
+    });
   }
   const known = knownKeysAt(schema, inner);
   const nearest = known.toSorted((a, b) => leven(a, unknown) - leven(b, unknown))[0];
   const close = nearest !== undefined && leven(nearest, unknown) <= Math.max(2, unknown.length / 3);
-  throw new WkfsError("CONFIG_INVALID", `${prefix}unknown key "${name}"${close ? `; did you mean "${nearest}"?` : ""}`, {
-    hint: known.length > 0 ? `Known here: ${known.join(", ")}.` : "Take this key out.",
-  });
+  throw new WkfsError(
+    "CONFIG_INVALID",
+    `${prefix}unknown key "${name}"${close ? `; did you mean "${nearest}"?` : ""}`,
+    {
+      hint: known.length > 0 ? `Known here: ${known.join(", ")}.` : "Take this key out.",
+    },
+  );
 }
 
 /** zod says in its issues which keys it did not know; other schemas put it into the message alone. */
 function unknownKeyOf(issue: SchemaIssue): string | undefined {
-  if (!("code" in issue) || issue.code !== "unrecognized_keys" || !("keys" in issue) || !Array.isArray(issue.keys)) return undefined;
+  if (!("code" in issue) || issue.code !== "unrecognized_keys" || !("keys" in issue) || !Array.isArray(issue.keys))
+    return undefined;
   return String(issue.keys[0]);
 }
 
@@ -92,10 +99,17 @@ function knownKeysAt(schema: unknown, path: ConfigPath): string[] {
   for (const step of path) {
     if (typeof here !== "object" || here === null) return [];
     if (typeof step === "number" && "element" in here) here = unwrap(here.element);
-    else if ("shape" in here && typeof here.shape === "object" && here.shape !== null) here = unwrap((here.shape as Record<string, unknown>)[step]);
+    else if ("shape" in here && typeof here.shape === "object" && here.shape !== null)
+      here = unwrap((here.shape as Record<string, unknown>)[step]);
     else return [];
   }
-  return typeof here === "object" && here !== null && "shape" in here && typeof here.shape === "object" && here.shape !== null ? Object.keys(here.shape) : [];
+  return typeof here === "object" &&
+    here !== null &&
+    "shape" in here &&
+    typeof here.shape === "object" &&
+    here.shape !== null
+    ? Object.keys(here.shape)
+    : [];
 }
 
 /** What an optional, defaulted or alternative schema is about. */

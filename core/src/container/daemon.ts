@@ -7,7 +7,15 @@ import { Notifications } from "../daemon/notifications.ts";
 import { Policy } from "../daemon/policy.ts";
 import { Reconcile } from "../daemon/reconcile.ts";
 import { Transactions } from "../daemon/transactions.ts";
-import { PLUGIN_PARTS, type PluginParts, type RoleOptions, makeAll, makeOne, missingSection, roleContainer } from "./role.ts";
+import {
+  PLUGIN_PARTS,
+  type PluginParts,
+  type RoleOptions,
+  makeAll,
+  makeOne,
+  missingSection,
+  roleContainer,
+} from "./role.ts";
 import { serviceId } from "./service-id.ts";
 import { Services } from "./services.ts";
 
@@ -25,25 +33,58 @@ const DaemonId = serviceId<Daemon>("Daemon");
  */
 export async function createDaemon(options: RoleOptions): Promise<Daemon> {
   const container = await roleContainer(options, (core) => {
-    core.bind(Services.Store).toResolvedValue((...parts: PluginParts) => makeOne("store", parts[0].store, parts), [...PLUGIN_PARTS]);
-    core.bind(Services.Firewalls).toResolvedValue(async (...parts: PluginParts) => {
-      if (parts[0].firewall.length === 0) throw missingSection(parts[0], "firewall");
-      return await makeAll("firewall", parts[0].firewall, parts);
-    }, [...PLUGIN_PARTS]);
-    core.bind(Services.Notifiers).toResolvedValue((...parts: PluginParts) => makeAll("notifier", parts[0].notify, parts), [...PLUGIN_PARTS]);
     core
-      .bind(DaemonId)
-      .toResolvedValue(
-        (config, clock, log, abort, store, all, notifiers, transport) => {
-          const book = new LeaseBook();
-          const firewalls = new Firewalls(all, log);
-          const notifications = new Notifications(notifiers, store, hostname(), clock, log);
-          const transactions = new Transactions({ book, policy: new Policy(config), store, firewalls, notifications, clock, log });
-          const reconcile = new Reconcile(firewalls, book, transactions, clock, log);
-          return new Daemon({ book, store, firewalls, transport, transactions, notifications, reconcile, clock, log, abort });
-        },
-        [Services.Config, Services.Clock, Services.Logger, Services.Abort, Services.Store, Services.Firewalls, Services.Notifiers, Services.Transport],
-      );
+      .bind(Services.Store)
+      .toResolvedValue((...parts: PluginParts) => makeOne("store", parts[0].store, parts), [...PLUGIN_PARTS]);
+    core.bind(Services.Firewalls).toResolvedValue(
+      async (...parts: PluginParts) => {
+        if (parts[0].firewall.length === 0) throw missingSection(parts[0], "firewall");
+        return await makeAll("firewall", parts[0].firewall, parts);
+      },
+      [...PLUGIN_PARTS],
+    );
+    core
+      .bind(Services.Notifiers)
+      .toResolvedValue((...parts: PluginParts) => makeAll("notifier", parts[0].notify, parts), [...PLUGIN_PARTS]);
+    core.bind(DaemonId).toResolvedValue(
+      (config, clock, log, abort, store, all, notifiers, transport) => {
+        const book = new LeaseBook();
+        const firewalls = new Firewalls(all, log);
+        const notifications = new Notifications(notifiers, store, hostname(), clock, log);
+        const transactions = new Transactions({
+          book,
+          policy: new Policy(config),
+          store,
+          firewalls,
+          notifications,
+          clock,
+          log,
+        });
+        const reconcile = new Reconcile(firewalls, book, transactions, clock, log);
+        return new Daemon({
+          book,
+          store,
+          firewalls,
+          transport,
+          transactions,
+          notifications,
+          reconcile,
+          clock,
+          log,
+          abort,
+        });
+      },
+      [
+        Services.Config,
+        Services.Clock,
+        Services.Logger,
+        Services.Abort,
+        Services.Store,
+        Services.Firewalls,
+        Services.Notifiers,
+        Services.Transport,
+      ],
+    );
   });
   return await container.getAsync(DaemonId);
 }

@@ -25,25 +25,23 @@ const GatewayId = serviceId<Gateway>("Gateway");
  */
 export async function createGateway(options: RoleOptions): Promise<Gateway> {
   const container = await roleContainer(options, (core) => {
-    core
-      .bind(GatewayId)
-      .toResolvedValue(
-        async (config, clock, log, abort, transport) => {
-          const { gateway, keySets } = config;
-          if (gateway === undefined) throw missingSection(config, "gateway");
-          const keys: ClientKeys[] = [];
-          for (const set of keySets) keys.push({ set, codec: createV1Codec(await readKeys(set.keys)) });
-          const addresses = new ClientAddresses(gateway.trustedProxies);
-          const refusals = new RefusalLog(log, clock);
-          const serve = (since: number) => {
-            const guard = new ReplayGuard<Answer>(clock, since);
-            const knocks = new Knocks({ keys, transport, guard, clock, log, refusals, signal: abort.signal });
-            return createHttpServer(gateway, knocks, addresses, log);
-          };
-          return new Gateway({ listen: gateway.listen, serve, transport, clock, log, abort });
-        },
-        [Services.Config, Services.Clock, Services.Logger, Services.Abort, Services.Transport],
-      );
+    core.bind(GatewayId).toResolvedValue(
+      async (config, clock, log, abort, transport) => {
+        const { gateway, keySets } = config;
+        if (gateway === undefined) throw missingSection(config, "gateway");
+        const keys: ClientKeys[] = [];
+        for (const set of keySets) keys.push({ set, codec: createV1Codec(await readKeys(set.keys)) });
+        const addresses = new ClientAddresses(gateway.trustedProxies);
+        const refusals = new RefusalLog(log, clock);
+        const serve = (since: number) => {
+          const guard = new ReplayGuard<Answer>(clock, since);
+          const knocks = new Knocks({ keys, transport, guard, clock, log, refusals, signal: abort.signal });
+          return createHttpServer(gateway, knocks, addresses, log);
+        };
+        return new Gateway({ listen: gateway.listen, serve, transport, clock, log, abort });
+      },
+      [Services.Config, Services.Clock, Services.Logger, Services.Abort, Services.Transport],
+    );
   });
   return await container.getAsync(GatewayId);
 }

@@ -1,6 +1,14 @@
 import { isAbsolute, resolve } from "node:path";
 import { type ConfigPath, type ConfigSource, type PluginUse, checkConfig, readSecret } from "../config/index.ts";
-import { API_VERSION, type AnyPlugin, type Clock, type Logger, type PluginContext, type PluginKind, type PluginKinds } from "../contracts/plugin.ts";
+import {
+  API_VERSION,
+  type AnyPlugin,
+  type Clock,
+  type Logger,
+  type PluginContext,
+  type PluginKind,
+  type PluginKinds,
+} from "../contracts/plugin.ts";
 import { withTimeLimit } from "../lifecycle/time-limit.ts";
 import { WkfsError } from "../model/errors.ts";
 import type { ProtectedPorts } from "../model/port.ts";
@@ -14,9 +22,12 @@ export class PluginRegistry {
   constructor(plugins: readonly AnyPlugin[]) {
     for (const plugin of plugins) {
       const fault = faultOf(plugin);
-      if (fault !== undefined) throw new WkfsError("PLUGIN_INVALID", fault, { hint: "Install a version of it that fits this wkfs." });
+      if (fault !== undefined)
+        throw new WkfsError("PLUGIN_INVALID", fault, { hint: "Install a version of it that fits this wkfs." });
       if (this.#plugins.has(plugin.name)) {
-        throw new WkfsError("PLUGIN_INVALID", `two plugins have the name "${plugin.name}"`, { hint: "Uninstall one of them." });
+        throw new WkfsError("PLUGIN_INVALID", `two plugins have the name "${plugin.name}"`, {
+          hint: "Uninstall one of them.",
+        });
       }
       this.#plugins.set(plugin.name, plugin);
     }
@@ -25,23 +36,30 @@ export class PluginRegistry {
   find<Kind extends PluginKind>(kind: Kind, use: string, where: string): AnyPlugin & { readonly kind: Kind } {
     const plugin = this.#plugins.get(use);
     if (plugin === undefined) {
-      throw new WkfsError("PLUGIN_INVALID", `${where}: there is no plugin "${use}"`, { hint: `Install it with: wkfs plugins install ${use}` });
+      throw new WkfsError("PLUGIN_INVALID", `${where}: there is no plugin "${use}"`, {
+        hint: `Install it with: wkfs plugins install ${use}`,
+      });
     }
     if (plugin.kind !== kind) {
       const known = [...this.#plugins.values()].filter((other) => other.kind === kind).map(({ name }) => name);
-      throw new WkfsError("PLUGIN_INVALID", `${where}: "${use}" is a ${plugin.kind}, and a ${kind} belongs here`, { hint: `There are: ${known.join(", ") || "none"}.` });
+      throw new WkfsError("PLUGIN_INVALID", `${where}: "${use}" is a ${plugin.kind}, and a ${kind} belongs here`, {
+        hint: `There are: ${known.join(", ") || "none"}.`,
+      });
     }
     return plugin as AnyPlugin & { readonly kind: Kind };
   }
 }
 
 function faultOf(plugin: AnyPlugin): string | undefined {
-  if (typeof plugin !== "object" || plugin === null || typeof plugin.name !== "string") return "a plugin has no name: its default export is no plugin";
+  if (typeof plugin !== "object" || plugin === null || typeof plugin.name !== "string")
+    return "a plugin has no name: its default export is no plugin";
   const name = `the plugin "${plugin.name}"`;
   if (!/^[a-z0-9][a-z0-9@/._-]{0,99}$/.test(plugin.name)) return `${name} has a name that is none`;
-  if (plugin.apiVersion !== API_VERSION) return `${name} is written for API version ${plugin.apiVersion}; this wkfs has ${API_VERSION}`;
+  if (plugin.apiVersion !== API_VERSION)
+    return `${name} is written for API version ${plugin.apiVersion}; this wkfs has ${API_VERSION}`;
   if (!KINDS.includes(plugin.kind)) return `${name} is of the unknown kind "${String(plugin.kind)}"`;
-  if (typeof plugin.create !== "function" || typeof plugin.configSchema?.["~standard"]?.validate !== "function") return `${name} lacks create or configSchema`;
+  if (typeof plugin.create !== "function" || typeof plugin.configSchema?.["~standard"]?.validate !== "function")
+    return `${name} lacks create or configSchema`;
   return undefined;
 }
 
@@ -76,7 +94,11 @@ export async function createPlugin<Kind extends PluginKind>(
     maxTime: surroundings.protect.maxTime,
     readSecret: (file) => readSecret(isAbsolute(file) ? file : resolve(surroundings.folder, file)),
   };
-  return (await withTimeLimit(Promise.resolve(plugin.create(checked as never, context)), CREATE_LIMIT, `plugin ${use}: create`)) as PluginKinds[Kind];
+  return (await withTimeLimit(
+    Promise.resolve(plugin.create(checked as never, context)),
+    CREATE_LIMIT,
+    `plugin ${use}: create`,
+  )) as PluginKinds[Kind];
 }
 
 function childLogger(log: Logger, plugin: string): Logger {

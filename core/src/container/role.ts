@@ -31,7 +31,10 @@ export type PluginParts = [ServerConfig, PluginRegistry, Clock, Logger, AbortCon
  * The container of a role with what every role has. Core's bindings are in one container and the embedder's in
  * its child, which is asked first: so `bind` in a module replaces, and nothing has to be unbound.
  */
-export async function roleContainer(options: RoleOptions, bindRole: (container: Container) => void): Promise<Container> {
+export async function roleContainer(
+  options: RoleOptions,
+  bindRole: (container: Container) => void,
+): Promise<Container> {
   const settings = { defaultScope: "Singleton", jitless: true } as const;
   const core = new Container(settings);
   core.bind(Services.Config).toConstantValue(options.config);
@@ -49,7 +52,12 @@ export async function roleContainer(options: RoleOptions, bindRole: (container: 
 }
 
 /** Makes the plugin of a section that has one. Throws `CONFIG_INVALID` when the section is missing. */
-export function makeOne<Kind extends PluginKind>(kind: Kind, use: PluginUse | undefined, parts: PluginParts, name?: string): Promise<PluginKinds[Kind]> {
+export function makeOne<Kind extends PluginKind>(
+  kind: Kind,
+  use: PluginUse | undefined,
+  parts: PluginParts,
+  name?: string,
+): Promise<PluginKinds[Kind]> {
   const [config, registry, clock, log, abort] = parts;
   if (use === undefined) return Promise.reject(missingSection(config, kind));
   return createPlugin(registry, kind, use, { ...config, clock, log, signal: abort.signal }, name);
@@ -59,7 +67,11 @@ export function makeOne<Kind extends PluginKind>(kind: Kind, use: PluginUse | un
  * Makes the plugins of a section that is a list. Each has the name of its plugin; where that stands there
  * twice, the second is `name#2`, which stays so across restarts as long as the list does.
  */
-export async function makeAll<Kind extends PluginKind>(kind: Kind, uses: readonly PluginUse[], parts: PluginParts): Promise<Named<PluginKinds[Kind]>[]> {
+export async function makeAll<Kind extends PluginKind>(
+  kind: Kind,
+  uses: readonly PluginUse[],
+  parts: PluginParts,
+): Promise<Named<PluginKinds[Kind]>[]> {
   const counts = new Map<string, number>();
   const made: Named<PluginKinds[Kind]>[] = [];
   for (const use of uses) {

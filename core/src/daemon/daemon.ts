@@ -12,7 +12,6 @@ import type { Status } from "../lifecycle/status.ts";
 import { withTimeLimit } from "../lifecycle/time-limit.ts";
 import type { Transactions } from "./transactions.ts";
 
-
 export interface DaemonParts {
   readonly book: LeaseBook;
   readonly store: Store;
@@ -123,7 +122,9 @@ export class Daemon implements AsyncDisposable {
 
     transactions.open();
     this.#undo.push({ what: "transactions", run: () => transactions.close() });
-    await transactions.exclusive(() => transactions.record({ type: "started", time: clock.now(), leases: standing.length }));
+    await transactions.exclusive(() =>
+      transactions.record({ type: "started", time: clock.now(), leases: standing.length }),
+    );
     this.#undo.push({
       what: "history",
       run: () => transactions.exclusive(() => transactions.record({ type: "stopped", time: clock.now() })),
@@ -131,7 +132,15 @@ export class Daemon implements AsyncDisposable {
 
     this.#undo.push({ what: "transport", run: () => withTimeLimit(transport.close(), STEP_LIMIT, "transport: close") });
     await withTimeLimit(transport.listen(grantHandler(transactions, log)), STEP_LIMIT, "transport: listen");
-    log.info({ leases: standing.length, ended: ended.length, firewalls: firewalls.all.map(({ name }) => name), transport: transport.addresses }, "ready");
+    log.info(
+      {
+        leases: standing.length,
+        ended: ended.length,
+        firewalls: firewalls.all.map(({ name }) => name),
+        transport: transport.addresses,
+      },
+      "ready",
+    );
   }
 
   async #stop(): Promise<void> {
@@ -144,7 +153,8 @@ export class Daemon implements AsyncDisposable {
     this.#status = "stopping";
     const failures = await this.#unwind();
     this.#status = "stopped";
-    if (failures.length > 0) throw new AggregateError(failures, `the daemon stopped, with trouble: ${failures.map(messageOf).join("; ")}`);
+    if (failures.length > 0)
+      throw new AggregateError(failures, `the daemon stopped, with trouble: ${failures.map(messageOf).join("; ")}`);
     this.#parts.log.info({}, "stopped; the protected ports stay closed");
   }
 
@@ -180,9 +190,15 @@ export class Daemon implements AsyncDisposable {
   }
 
   #warnOfFamilies(): void {
-    for (const [family, name] of [["ipv4", "iptables"], ["ipv6", "ip6tables"]] as const) {
+    for (const [family, name] of [
+      ["ipv4", "iptables"],
+      ["ipv6", "ip6tables"],
+    ] as const) {
       if (this.#parts.firewalls.takes(family)) continue;
-      this.#parts.log.warn({ family }, `no configured firewall takes ${family}: over ${family} the ports are not guarded; add ${name} to the configuration`);
+      this.#parts.log.warn(
+        { family },
+        `no configured firewall takes ${family}: over ${family} the ports are not guarded; add ${name} to the configuration`,
+      );
     }
   }
 }

@@ -81,7 +81,8 @@ class Worker {
 
   deliver(pending: readonly PendingNotification[]): void {
     this.#queue.push(...pending);
-    if (this.#queue.length > 0 && !this.#stopped.signal.aborted) this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    if (this.#queue.length > 0 && !this.#stopped.signal.aborted)
+      this.#running ??= this.#run().finally(() => (this.#running = undefined));
   }
 
   async stop(): Promise<void> {
@@ -111,7 +112,11 @@ class Worker {
     const signal = AbortSignal.any([this.#stopped.signal, timeout]);
     const notification = { id: batch[0]!.id, host: this.#host, events: batch.map(({ event }) => event) };
     try {
-      await withTimeLimit(this.#notifier.notify(notification, signal), DELIVERY_LIMIT + 1000, `notifier ${this.name}: notify`);
+      await withTimeLimit(
+        this.#notifier.notify(notification, signal),
+        DELIVERY_LIMIT + 1000,
+        `notifier ${this.name}: notify`,
+      );
       return true;
     } catch (error) {
       if (this.#stopped.signal.aborted) return false;
@@ -129,7 +134,10 @@ class Worker {
     try {
       await this.#store.write({ dequeue: batch.map(({ id }) => id) });
     } catch (error) {
-      this.#log.error({ notifier: this.name, error: messageOf(error) }, "the store kept notifications that were delivered; a restart repeats them");
+      this.#log.error(
+        { notifier: this.name, error: messageOf(error) },
+        "the store kept notifications that were delivered; a restart repeats them",
+      );
     }
   }
 

@@ -53,7 +53,8 @@ export class Policy {
       }
       const key = { address: knock.address, port };
       const standing = current(leaseId(key));
-      if (standing === undefined || standing.deadline <= now) opened.push({ ...key, client, openedAt: now, deadline: until });
+      if (standing === undefined || standing.deadline <= now)
+        opened.push({ ...key, client, openedAt: now, deadline: until });
       else renewed.push({ ...standing, client, deadline: Math.max(standing.deadline, until) });
     }
     return { opened, renewed, refused };

@@ -88,19 +88,31 @@ export class Reconcile {
     this.#log.error({ firewall: name, error: what }, "cannot check or mend the packet filter; trying again");
     if (this.#failing.has(name)) return;
     this.#failing.add(name);
-    await this.#transactions.record({ type: "failed", time: this.#clock.now(), firewall: name, what: `checking the packet filter failed and is tried again: ${what}` });
+    await this.#transactions.record({
+      type: "failed",
+      time: this.#clock.now(),
+      firewall: name,
+      what: `checking the packet filter failed and is tried again: ${what}`,
+    });
   }
 
   /** The leases that this firewall must hold now. */
   #expected({ capabilities }: Firewall): Lease[] {
     const from = this.#clock.now() + SLACK;
-    return this.#book.all().filter(({ address, deadline }) => deadline > from && capabilities.families.includes(address.family));
+    return this.#book
+      .all()
+      .filter(({ address, deadline }) => deadline > from && capabilities.families.includes(address.family));
   }
 
   /** Compares every lease and mends what differs; says in words what did. */
   async #compare(firewall: Named<Firewall>): Promise<string[]> {
     const { leases } = await whole(firewall, "list", firewall.plugin.list());
-    const { change, found } = difference(this.#expected(firewall.plugin), leases, firewall.plugin.capabilities.resolution, (id) => this.#book.get(id));
+    const { change, found } = difference(
+      this.#expected(firewall.plugin),
+      leases,
+      firewall.plugin.capabilities.resolution,
+      (id) => this.#book.get(id),
+    );
     if (change.open.length + change.close.length > 0) await applyTo(firewall, change);
     return found;
   }
@@ -128,7 +140,9 @@ export function difference(
   const found = [
     ...(missing.length > 0 ? [`${missing.length} lease(s) were missing`] : []),
     ...(off.length > 0 ? [`${off.length} lease(s) had another deadline`] : []),
-    ...(foreign.length > 0 ? [`${foreign.length} opening(s) were nobody's lease: ${foreign.slice(0, 5).map(leaseId).join(", ")}`] : []),
+    ...(foreign.length > 0
+      ? [`${foreign.length} opening(s) were nobody's lease: ${foreign.slice(0, 5).map(leaseId).join(", ")}`]
+      : []),
   ];
   return { change: { open: [...missing, ...off], close: foreign, before: off }, found };
 }

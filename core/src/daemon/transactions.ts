@@ -115,7 +115,8 @@ export class Transactions {
     for (const waiting of batch) {
       const { knock } = waiting;
       const client = policy.clientOf(knock);
-      const decision = client === undefined ? undefined : policy.decide(knock, client, now, (id) => draft.get(id) ?? book.get(id));
+      const decision =
+        client === undefined ? undefined : policy.decide(knock, client, now, (id) => draft.get(id) ?? book.get(id));
       for (const lease of [...(decision?.opened ?? []), ...(decision?.renewed ?? [])]) draft.set(leaseId(lease), lease);
       events.push(...eventsOf(knock, client, decision, now));
       answers.push([waiting, outcomeOf(decision)]);
@@ -125,7 +126,10 @@ export class Transactions {
     if (refusal !== undefined && batch.length > 1) return false;
     for (const [{ knock, answer }, outcome] of answers) {
       const given = "refusal" in outcome || refusal === undefined ? outcome : { refusal };
-      log.info({ address: knock.address.text, client: knock.client, ...summary(given) }, "refusal" in given ? "knock refused" : "knock granted");
+      log.info(
+        { address: knock.address.text, client: knock.client, ...summary(given) },
+        "refusal" in given ? "knock refused" : "knock granted",
+      );
       answer(given);
     }
     this.#armTimer();
@@ -133,7 +137,10 @@ export class Transactions {
   }
 
   /** Durable, then kernel. Gives the reason when nothing was opened. */
-  async #commit(open: readonly Lease[], events: readonly WkfsEvent[]): Promise<"store_failed" | "firewall_failed" | undefined> {
+  async #commit(
+    open: readonly Lease[],
+    events: readonly WkfsEvent[],
+  ): Promise<"store_failed" | "firewall_failed" | undefined> {
     const { book, firewalls, notifications, log } = this.#parts;
     const before = open.flatMap((lease) => book.get(leaseId(lease)) ?? []);
     const change: FirewallChange = { open, close: [], before };
@@ -165,7 +172,10 @@ export class Transactions {
     try {
       await this.#write({ remove: open, put: before, dequeue: enqueued.map(({ id }) => id) });
     } catch (error) {
-      this.#parts.log.error({ error: messageOf(error) }, "the store kept leases that were not opened; a restart would open them");
+      this.#parts.log.error(
+        { error: messageOf(error) },
+        "the store kept leases that were not opened; a restart would open them",
+      );
     }
   }
 
@@ -186,7 +196,10 @@ export class Transactions {
     try {
       await this.#write({ append: [event], enqueue });
     } catch (error) {
-      log.error({ error: messageOf(error), event: event.type }, "the store refused an event; it is told without being kept");
+      log.error(
+        { error: messageOf(error), event: event.type },
+        "the store refused an event; it is told without being kept",
+      );
     }
     notifications.deliver(enqueue);
   }
@@ -213,7 +226,10 @@ export class Transactions {
       try {
         await firewalls.apply({ open: [], close: ended, before: ended });
       } catch (error) {
-        log.error({ error: messageOf(error), leases: ended.length }, "could not close ports on their deadline; trying again");
+        log.error(
+          { error: messageOf(error), leases: ended.length },
+          "could not close ports on their deadline; trying again",
+        );
         if (!this.#closingFailed) {
           this.#closingFailed = true;
           const what = `closing ${ended.length} ended lease${ended.length === 1 ? "" : "s"} failed and is tried again: ${messageOf(error)}`;
@@ -244,7 +260,16 @@ function outcomeOf(decision: Decision | undefined): KnockOutcome {
 function eventsOf(knock: Knock, client: string | undefined, decision: Decision | undefined, time: number): WkfsEvent[] {
   const outcome = outcomeOf(decision);
   if ("refusal" in outcome) {
-    return [{ type: "refused", time, client: client ?? knock.client, address: knock.address, ports: knock.ports, reason: outcome.refusal }];
+    return [
+      {
+        type: "refused",
+        time,
+        client: client ?? knock.client,
+        address: knock.address,
+        ports: knock.ports,
+        reason: outcome.refusal,
+      },
+    ];
   }
   return [
     ...(outcome.opened.length > 0 ? [{ type: "opened", time, leases: outcome.opened } as const] : []),

@@ -46,7 +46,10 @@ function multipartFields(contentType: string, body: Buffer): Promise<readonly [s
   return new Promise((resolve) => {
     const fields: [string, string][] = [];
     try {
-      const parser = new Busboy({ headers: { "content-type": contentType }, limits: { fieldSize: BODY_LIMIT, parts: 100, headerPairs: 20 } });
+      const parser = new Busboy({
+        headers: { "content-type": contentType },
+        limits: { fieldSize: BODY_LIMIT, parts: 100, headerPairs: 20 },
+      });
       parser.on("field", (name, value) => void fields.push([name, value]));
       parser.on("file", (_name, stream) => void stream.resume());
       parser.on("error", () => resolve([]));

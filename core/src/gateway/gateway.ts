@@ -59,7 +59,10 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    if (this.#stopped !== undefined) throw new WkfsError("STATE_INVALID", "cannot start a gateway that was stopped", { hint: "Make a new one with createGateway." });
+    if (this.#stopped !== undefined)
+      throw new WkfsError("STATE_INVALID", "cannot start a gateway that was stopped", {
+        hint: "Make a new one with createGateway.",
+      });
     this.#status = "starting";
     const { listen, serve, transport, log } = this.#parts;
     try {
@@ -115,7 +118,10 @@ async function bind(server: Server, listen: string): Promise<void> {
   const path = listen.startsWith("unix:") ? listen.slice(5) : undefined;
   if (path !== undefined) await removeStaleSocket(path);
   const colon = listen.lastIndexOf(":");
-  const options = path === undefined ? { host: listen.slice(0, colon).replaceAll(/[[\]]/g, ""), port: Number(listen.slice(colon + 1)) } : { path };
+  const options =
+    path === undefined
+      ? { host: listen.slice(0, colon).replaceAll(/[[\]]/g, ""), port: Number(listen.slice(colon + 1)) }
+      : { path };
   const { server: http } = server;
   await new Promise<void>((resolve, reject) => {
     http.once("error", (error) =>

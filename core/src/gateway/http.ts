@@ -18,7 +18,12 @@ const MOST_CONNECTIONS = 2048;
 const LAST_WORD = 1000;
 
 /** The web server: one path, one method. What goes out is what PHP's front end would send. */
-export async function createHttpServer(config: GatewayConfig, knocks: Knocks, addresses: ClientAddresses, log: Logger): Promise<restify.Server> {
+export async function createHttpServer(
+  config: GatewayConfig,
+  knocks: Knocks,
+  addresses: ClientAddresses,
+  log: Logger,
+): Promise<restify.Server> {
   const tls = config.tls && { cert: await readFile(config.tls.cert), key: await readFile(config.tls.key) };
   const server = restify.createServer({
     name: "wkfs",
@@ -50,15 +55,21 @@ export async function createHttpServer(config: GatewayConfig, knocks: Knocks, ad
     }
     if (body === undefined) return refuseUnread(response);
     const forwarded = request.headers["x-forwarded-for"];
-    const address = addresses.of(request.socket.remoteAddress, Array.isArray(forwarded) ? forwarded.join(",") : forwarded);
+    const address = addresses.of(
+      request.socket.remoteAddress,
+      Array.isArray(forwarded) ? forwarded.join(",") : forwarded,
+    );
     deliver(response, await knocks.answer(request.headers["content-type"], body, address));
   }
 
   // Another method on our path is PHP's 400; another path does not exist.
-  server.on("restifyError", (_request: restify.Request, response: restify.Response, error: { statusCode?: number }, done: () => void) => {
-    send(response, error.statusCode === 404 ? 404 : error.statusCode === 405 ? 400 : 500, "");
-    done();
-  });
+  server.on(
+    "restifyError",
+    (_request: restify.Request, response: restify.Response, error: { statusCode?: number }, done: () => void) => {
+      send(response, error.statusCode === 404 ? 404 : error.statusCode === 405 ? 400 : 500, "");
+      done();
+    },
+  );
   // With a listener of restify's in place, Node leaves these to us.
   server.on("clientError", (_error: Error, socket: import("node:net").Socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -73,7 +84,10 @@ function deliver(response: restify.Response, answer: Answer): void {
 }
 
 function send(response: restify.Response, status: number, text: string): void {
-  response.sendRaw(status, text, { "Content-Type": "text/html; charset=UTF-8", "Content-Length": String(Buffer.byteLength(text)) });
+  response.sendRaw(status, text, {
+    "Content-Type": "text/html; charset=UTF-8",
+    "Content-Length": String(Buffer.byteLength(text)),
+  });
 }
 
 /**

@@ -5,7 +5,17 @@ import type { Address } from "../model/address.ts";
 import { isWkfsError, messageOf } from "../model/errors.ts";
 import { formatPort, includesPort } from "../model/port.ts";
 import type { Codec } from "../protocol/codec.ts";
-import { type RequestCheck, type WirePort, errorReply, infoReply, isNothing, phpInteger, readRequest, readWirePort, wirePort } from "../protocol/messages.ts";
+import {
+  type RequestCheck,
+  type WirePort,
+  errorReply,
+  infoReply,
+  isNothing,
+  phpInteger,
+  readRequest,
+  readWirePort,
+  wirePort,
+} from "../protocol/messages.ts";
 import { decodeFormField } from "../protocol/v1.ts";
 import { dataField } from "./form.ts";
 import type { RefusalLog } from "./refusal-log.ts";
@@ -64,19 +74,24 @@ export class Knocks {
       case "rejected":
         return refuse(FORBIDDEN, "malformed request, or a clock that is off by more than 15 s");
       case "wrong-version":
-        return refuse({ status: 405, text: "The version of your client does not match the version of the server." }, "wrong version");
+        return refuse(
+          { status: 405, text: "The version of your client does not match the version of the server." },
+          "wrong version",
+        );
       case "unknown-api":
         return refuse({ status: 405, text: "Unknown 'api' option." }, "unknown api");
       case "getinfo":
         if (address === undefined) return refuse(FORBIDDEN, "a proxy that does not say whose request it is");
         return seal(opened.codec, infoReply({ ...opened.set, ip: address.text }));
       case "openports":
-        if (address === undefined || request.ip !== address.text) return refuse(FORBIDDEN, "for another address than it comes from");
+        if (address === undefined || request.ip !== address.text)
+          return refuse(FORBIDDEN, "for another address than it comes from");
         if (isNothing(request.ports) || isNothing(request.time)) return refuse(FORBIDDEN, "no ports or no time");
         if (this.#parts.guard.predates(request.ts)) return refuse(FORBIDDEN, "older than this process");
         return (
-          (await this.#parts.guard.once(opened.set.name, opened.payload, () => this.#openPorts(opened, request, address))) ??
-          refuse({ status: 503, text: "" }, "too many requests at once")
+          (await this.#parts.guard.once(opened.set.name, opened.payload, () =>
+            this.#openPorts(opened, request, address),
+          )) ?? refuse({ status: 503, text: "" }, "too many requests at once")
         );
     }
   }

@@ -11,7 +11,11 @@ export async function withTimeLimit<Result>(work: Promise<Result>, limit: number
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new WkfsError("PLUGIN_TIMEOUT", `${what} took longer than ${limit / 1000} s`, { hint: "Look into the log for what this plugin does, or report it to its author." }));
+      reject(
+        new WkfsError("PLUGIN_TIMEOUT", `${what} took longer than ${limit / 1000} s`, {
+          hint: "Look into the log for what this plugin does, or report it to its author.",
+        }),
+      );
     }, limit);
   });
   try {

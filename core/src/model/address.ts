@@ -48,7 +48,12 @@ export function parseNetwork(text: string): Network {
   const parsed = parse(host);
   const bits = length === undefined || !/^\d{1,3}$/.test(length) ? undefined : Number(length);
   const most = parsed && HOST_LENGTH[parsed.kind()];
-  if (parsed === undefined || most === undefined || rest.length > 0 || (length !== undefined && (bits === undefined || bits > most))) {
+  if (
+    parsed === undefined ||
+    most === undefined ||
+    rest.length > 0 ||
+    (length !== undefined && (bits === undefined || bits > most))
+  ) {
     throw new WkfsError("ADDRESS_INVALID", `${JSON.stringify(text.slice(0, 64))} is no network`, {
       hint: "Give a network such as 10.0.0.0/8, 2001:db8::/32 or a single address.",
     });

@@ -17,7 +17,13 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export type RequestCheck =
   | { readonly kind: "getinfo"; readonly ts: number }
-  | { readonly kind: "openports"; readonly ts: number; readonly ip: unknown; readonly ports: unknown; readonly time: unknown }
+  | {
+      readonly kind: "openports";
+      readonly ts: number;
+      readonly ip: unknown;
+      readonly ports: unknown;
+      readonly time: unknown;
+    }
   /** No request of this protocol, or one made too long ago or ahead. */
   | { readonly kind: "rejected" }
   | { readonly kind: "wrong-version" }
@@ -95,7 +101,10 @@ const ERRORS = {
   firewall_failed: "The server could not change its packet filter. Nothing was opened.",
   store_failed: "The server could not record the request. Nothing was opened.",
   stopping: "The server is stopping. Nothing was opened.",
-} as const satisfies Record<KnockRefusal | "missing_secret" | "missing_ip" | "invalid_ip" | "missing_ports" | "too_many_ports" | "missing_time", string>;
+} as const satisfies Record<
+  KnockRefusal | "missing_secret" | "missing_ip" | "invalid_ip" | "missing_ports" | "too_many_ports" | "missing_time",
+  string
+>;
 
 export type ReplyError = keyof typeof ERRORS;
 
@@ -158,7 +167,13 @@ export interface OpenReply {
 /** Reads the answer to `getinfo`. Throws `KNOCK_REFUSED`. */
 export function readInfoReply(payload: Uint8Array): ServerInfo {
   const { tcp, udp, maxtime, ip } = readSuccess(payload);
-  if (!isPortList(tcp) || !isPortList(udp) || typeof maxtime !== "number" || !(maxtime >= 1) || typeof ip !== "string") {
+  if (
+    !isPortList(tcp) ||
+    !isPortList(udp) ||
+    typeof maxtime !== "number" ||
+    !(maxtime >= 1) ||
+    typeof ip !== "string"
+  ) {
     throw refused("the server's answer to getinfo makes no sense", "bad_answer");
   }
   return { tcp, udp, maxTime: Math.floor(maxtime), ip: parseAddress(ip).text };
@@ -172,16 +187,22 @@ export function readOpenReply(payload: Uint8Array): OpenReply {
   }
   if (opened === undefined) return { expires, opened: undefined };
   const ports = Array.isArray(opened) ? opened.map(readWirePort) : [undefined];
-  if (!ports.every((port) => port !== undefined)) throw refused("the server's list of opened ports makes no sense", "bad_answer");
+  if (!ports.every((port) => port !== undefined))
+    throw refused("the server's list of opened ports makes no sense", "bad_answer");
   return { expires, opened: ports };
 }
 
 function readSuccess(payload: Uint8Array): Record<string, unknown> {
   if (payload.length === 0) {
-    throw refused("the gateway reached its daemon but got no answer from it", "no_answer", "Look into the log of `wkfs daemon` on the server.");
+    throw refused(
+      "the gateway reached its daemon but got no answer from it",
+      "no_answer",
+      "Look into the log of `wkfs daemon` on the server.",
+    );
   }
   const reply = parseJson(payload);
-  if (reply === undefined || typeof reply["success"] !== "boolean") throw refused("the server's answer makes no sense", "bad_answer");
+  if (reply === undefined || typeof reply["success"] !== "boolean")
+    throw refused("the server's answer makes no sense", "bad_answer");
   if (reply["success"]) return reply;
   // PHP's daemon writes the code under the key "0".
   const code = reply["errorcode"] ?? reply["0"];
@@ -189,7 +210,9 @@ function readSuccess(payload: Uint8Array): Record<string, unknown> {
 }
 
 function refused(text: string, reason: string, hint?: string): WkfsError {
-  return new WkfsError("KNOCK_REFUSED", `${text} (${reason})`, { hint: hint ?? HINTS[reason] ?? "Look into the log of the server." });
+  return new WkfsError("KNOCK_REFUSED", `${text} (${reason})`, {
+    hint: hint ?? HINTS[reason] ?? "Look into the log of the server.",
+  });
 }
 
 const HINTS: Record<string, string> = {

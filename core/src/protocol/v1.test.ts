@@ -12,14 +12,19 @@ interface Vector {
   rng?: { prefix4: string; suffix4: string; pad: string } | null;
 }
 const file = new URL("../../../test/data/v1-vectors.json", import.meta.url);
-const vectors: { keysets: Record<string, Record<"key1" | "iv1" | "key2" | "iv2" | "sign", string>>; valid: Vector[]; invalid: Vector[] } = JSON.parse(
-  readFileSync(file, "utf8"),
-);
+const vectors: {
+  keysets: Record<string, Record<"key1" | "iv1" | "key2" | "iv2" | "sign", string>>;
+  valid: Vector[];
+  invalid: Vector[];
+} = JSON.parse(readFileSync(file, "utf8"));
 
 function codecOf(name: string, random?: (size: number) => Uint8Array) {
   const set = vectors.keysets[name]!;
   const bytes = (key: keyof typeof set) => Buffer.from(set[key], "hex");
-  return createV1Codec({ key1: bytes("key1"), iv1: bytes("iv1"), key2: bytes("key2"), iv2: bytes("iv2"), sign: bytes("sign") }, random);
+  return createV1Codec(
+    { key1: bytes("key1"), iv1: bytes("iv1"), key2: bytes("key2"), iv2: bytes("iv2"), sign: bytes("sign") },
+    random,
+  );
 }
 
 describe("packets of the PHP program", () => {
@@ -45,7 +50,9 @@ describe("packets of the PHP program", () => {
   });
 
   it.each(vectors.invalid)("refuses $name", ({ keyset, packet_b64 }) => {
-    expect(() => codecOf(keyset).open(Buffer.from(packet_b64, "base64"))).toThrow(expect.objectContaining({ code: "PACKET_INVALID" }));
+    expect(() => codecOf(keyset).open(Buffer.from(packet_b64, "base64"))).toThrow(
+      expect.objectContaining({ code: "PACKET_INVALID" }),
+    );
   });
 });
 

@@ -101,7 +101,13 @@ function fit(bytes: Uint8Array, size: number): Buffer {
  * alphabet are skipped, as PHP does; what is missing then shows in the packet's length.
  */
 export function decodeFormField(text: string): Buffer {
-  return Buffer.from(text.replaceAll("-", "+").replaceAll("_", "/").replaceAll(/[^A-Za-z0-9+/]/g, ""), "base64");
+  return Buffer.from(
+    text
+      .replaceAll("-", "+")
+      .replaceAll("_", "/")
+      .replaceAll(/[^A-Za-z0-9+/]/g, ""),
+    "base64",
+  );
 }
 
 /** The form field `data` as the PHP client writes it: URL-safe alphabet, no padding. */
