@@ -1,0 +1,20 @@
+import { Command, Errors } from "@oclif/core";
+import { failureJson, failureOf, failureText } from "./failure.ts";
+
+/**
+ * What all commands share: `--json`, and how an error is told. The text goes to stderr in any case, so that
+ * it is seen when stdout goes to a program; with `--json` stdout has `{ "error": { code, message, hint } }`.
+ */
+export abstract class WkfsCommand extends Command {
+  static override enableJsonFlag = true;
+
+  protected override async catch(error: Error): Promise<never> {
+    // The end of `--help` and of `this.exit()`.
+    if (error instanceof Errors.ExitError) throw error;
+    const failure = failureOf(error, `${this.config.bin} ${(this.id ?? "").replaceAll(":", " ")}`.trim());
+    if (this.jsonEnabled()) this.logJson({ error: failureJson(failure) });
+    process.stderr.write(`${failureText(failure)}\n`);
+    if (process.env["DEBUG"]) process.stderr.write(`${error.stack ?? ""}\n`);
+    return this.exit(failure.exit);
+  }
+}

@@ -1,0 +1,44 @@
+import { WkfsCommand } from "../../command.ts";
+import { clientConfigPath } from "../../config-path.ts";
+import { exitCodesHelp } from "../../exit-codes.ts";
+import { configFlag, durationFlag, portsFlag, portsOf } from "../../flags.ts";
+import { keepOpenReport } from "../../keep-open-report.ts";
+import { stopSignal } from "../../signals.ts";
+
+export default class ClientCommand extends WkfsCommand {
+  static override summary = "Knock, and keep the ports open until this program is ended.";
+  static override description = `Renews the leases after a third of their time. When the server cannot be reached or refuses, it tries again with \
+growing pauses. One line for each thing that happens: what was opened on stdout, what failed on stderr; with \
+--json everything on stdout, as lines of JSON. Ends with SIGTERM or SIGINT; the ports then close on their own.
+
+${exitCodesHelp("ok", "unexpected", "invalid")}`;
+  static override examples = [
+    {
+      description: "Keep open what $XDG_CONFIG_HOME/wkfs/client.yaml says",
+      command: "<%= config.bin %> <%= command.id %>",
+    },
+    {
+      description: "For another server, with lines for a program",
+      command: "<%= config.bin %> <%= command.id %> --config ./office.yaml --json",
+    },
+  ];
+  static override flags = {
+    config: configFlag("$XDG_CONFIG_HOME/wkfs/client.yaml"),
+    tcp: portsFlag("TCP port to keep open instead of the configured ones; may be given several times."),
+    udp: portsFlag("UDP port to keep open instead of the configured ones; may be given several times."),
+    time: durationFlag({ description: "Length of a lease, in seconds or as 90s, 10m, 2h; the server may allow less." }),
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(ClientCommand);
+    const [{ loadClientConfig }, { createClient }] = await Promise.all([
+      import("@wkfs/core/config"),
+      import("@wkfs/core/client"),
+    ]);
+    const client = await createClient({ config: await loadClientConfig(clientConfigPath(flags.config)) });
+    await client.keepOpen(stopSignal(), keepOpenReport(this.jsonEnabled()), {
+      ports: portsOf(flags),
+      time: flags.time,
+    });
+  }
+}

@@ -1,0 +1,44 @@
+import { realpathSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+
+const STICKY = 0o1000;
+const WRITABLE_BY_OTHERS = 0o022;
+
+/**
+ * Why code below this path must not be run: somebody who is neither root nor we could put it there. Looks at the
+ * real path and at every folder above it, since who can rename a folder can replace what is in it. Undefined
+ * when nobody can, and when there is nothing.
+ */
+export function untrustedBecause(path: string): string | undefined {
+  let here: string;
+  try {
+    here = realpathSync(path);
+  } catch (error) {
+    return isMissing(error) ? undefined : `cannot look at ${path}`;
+  }
+  for (let above = false; ; above = true) {
+    const { uid, mode } = statSync(here);
+    if (uid !== 0 && uid !== process.getuid?.()) return `${here} belongs to another user (uid ${uid})`;
+    const open = (mode & WRITABLE_BY_OTHERS) !== 0;
+    // In a sticky folder such as /tmp nobody can rename what is not theirs.
+    if (open && !(above && (mode & STICKY) !== 0)) return `${here} can be written by others (mode ${octal(mode)})`;
+    const parent = dirname(here);
+    if (parent === here) return undefined;
+    here = parent;
+  }
+}
+
+/** Where `wkfs plugins install` puts plugins, unless `WKFS_DATA_DIR` says otherwise. */
+export function defaultDataDir(environment: NodeJS.ProcessEnv): string {
+  if (process.getuid?.() === 0) return "/var/lib/wkfs";
+  return join(environment["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "wkfs");
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+function octal(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, "0");
+}

@@ -1,0 +1,25 @@
+/** The exit codes of all commands. What scripts and service files are written against: none changes. */
+export const EXIT = {
+  ok: 0,
+  unexpected: 1,
+  invalid: 2,
+  unreachable: 3,
+  refused: 4,
+  partly: 5,
+} as const;
+
+export type ExitName = keyof typeof EXIT;
+
+const MEANING: Readonly<Record<ExitName, string>> = {
+  ok: "done; everything that was asked for",
+  unexpected: "something failed; the text on stderr says what",
+  invalid: "wrong use, configuration, key file or plugin: trying again changes nothing",
+  unreachable: "the server could not be reached or did not answer",
+  refused: "the server refused, nothing was opened: wrong keys, wrong clock, or no such port",
+  partly: "only a part of the ports was opened",
+};
+
+/** The paragraph about exit codes in a command's help. */
+export function exitCodesHelp(...names: readonly ExitName[]): string {
+  return ["Exit codes:", ...names.map((name) => `  ${EXIT[name]}  ${MEANING[name]}`)].join("\n");
+}

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Sandbox } from "../testing/wkfs.ts";
+
+const HEAVY = /node_modules\/(restify|inversify|nodemailer|reflect-metadata)\//;
+const NOT_FOR_HELP = /node_modules\/(restify|inversify|nodemailer|reflect-metadata|zod|yaml|pino)\//;
+const COMMANDS = [
+  "serve",
+  "daemon",
+  "client",
+  "client info",
+  "client open",
+  "client import",
+  "install server",
+  "install client",
+];
+
+let sandbox: Sandbox;
+beforeAll(async () => void (sandbox = await Sandbox.create()));
+afterAll(async () => await sandbox[Symbol.asyncDispose]());
+
+describe("the help", () => {
+  it.concurrent.each(COMMANDS)("of `wkfs %s` has a description, exit codes and examples", async (command) => {
+    const { code, stdout } = await sandbox.wkfs(...command.split(" "), "--help");
+    expect(code).toBe(0);
+    expect(stdout).toContain(`$ wkfs ${command}`);
+    for (const part of ["DESCRIPTION", "Exit codes:", "EXAMPLES", "--json"]) expect(stdout).toContain(part);
+  });
+
+  it("lists the commands, and loads nothing heavy for that", async () => {
+    const { code, stdout, modules } = await sandbox.recorded("--help");
+    expect(code).toBe(0);
+    for (const command of ["client", "daemon", "install", "plugins", "serve"]) expect(stdout).toContain(command);
+    expect(modules).toContain("/dist/commands/daemon.js");
+    expect(modules).not.toMatch(NOT_FOR_HELP);
+  });
+});
+
+describe("wrong use", () => {
+  it.concurrent.each([
+    ["no-such-command"],
+    ["client", "open", "--tcp", "0"],
+    ["client", "open", "--time", "never"],
+    ["serve", "stray"],
+    ["install", "client"],
+  ])("ends with 2, the error and a hint on stderr: %s %s %s %s", async (...args) => {
+    const { code, stdout, stderr } = await sandbox.wkfs(...args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(/^Error: .*\n(.*\n)*Hint: /);
+  });
+});
+
+describe.concurrent("the client", () => {
+  it("keeps on trying until SIGTERM, ends with 0, and loads nothing heavy", async () => {
+    await using own = await Sandbox.create();
+    await installClient(own);
+    const client = own.start(["client"], true);
+    await client.says("stderr", /^\S+Z failed, next try in .*Error: .*Hint: .*\n/);
+    client.kill("SIGTERM");
+    expect(await client.ended).toMatchObject({ code: 0, stdout: "" });
+    const modules = await client.modules();
+    expect(modules).toContain("core/dist/src/client");
+    expect(modules).not.toMatch(HEAVY);
+  });
+
+  it("reports as lines of JSON", async () => {
+    await using own = await Sandbox.create();
+    await installClient(own);
+    const client = own.start(["client", "--json"]);
+    await client.says("stdout", /\n/);
+    client.kill("SIGINT");
+    const { code, stdout } = await client.ended;
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout.split("\n")[0]!)).toMatchObject({ type: "failed", error: { code: "SERVER_UNREACHABLE" } });
+  });
+
+  async function installClient(own: Sandbox): Promise<void> {
+    await own.wkfs(
+      "install",
+      "server",
+      "--tcp",
+      "22",
+      "--dir",
+      "etc",
+      "--state-dir",
+      "state",
+      "--listen",
+      "127.0.0.1:1",
+    );
+    const { code } = await own.wkfs(
+      "install",
+      "client",
+      "--url",
+      "http://127.0.0.1:1/x",
+      "--keys",
+      "etc/client/v1.json",
+    );
+    expect(code).toBe(0);
+  }
+});

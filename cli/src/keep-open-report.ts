@@ -1,0 +1,46 @@
+import { formatPort } from "@wkfs/core";
+import type { KeepOpenReport, OpenResult } from "@wkfs/core/client";
+import { formatDelay } from "./duration.ts";
+import { failureJson, failureOf, failureText } from "./failure.ts";
+import { formatTime } from "./open-report.ts";
+
+/**
+ * Makes the report of `wkfs client`: one line an event. For people, what was opened goes to stdout and what failed to
+ * stderr; for programs everything is JSON on stdout, with `time` in milliseconds since the epoch.
+ */
+export function keepOpenReport(json: boolean): (event: KeepOpenReport) => void {
+  let open = false;
+  return (event) => {
+    const time = Date.now();
+    if (event.type === "opened") {
+      const { result, renewIn } = event;
+      const type = open ? "renewed" : "opened";
+      open = true;
+      if (json) process.stdout.write(`${JSON.stringify({ time, type, result, renewIn })}\n`);
+      else
+        process.stdout.write(
+          `${formatTime(time / 1000)} ${type} ${openedText(result)}, next in ${formatDelay(renewIn)}\n`,
+        );
+      return;
+    }
+    open = false;
+    const failure = failureOf(event.error, "wkfs client");
+    const { retryIn } = event;
+    if (json)
+      process.stdout.write(`${JSON.stringify({ time, type: "failed", error: failureJson(failure), retryIn })}\n`);
+    else
+      process.stderr.write(
+        `${formatTime(time / 1000)} failed, next try in ${formatDelay(retryIn)}: ${failureText(failure).replaceAll("\n", " ")}\n`,
+      );
+  };
+}
+
+function openedText({ ip, ports, expires }: OpenResult): string {
+  const names = (wanted: boolean) =>
+    ports
+      .filter(({ opened }) => opened === wanted)
+      .map(({ port }) => formatPort(port))
+      .join(" ");
+  const missing = names(false);
+  return `${names(true)} for ${ip} until ${formatTime(expires)}${missing && `, not ${missing}`}`;
+}

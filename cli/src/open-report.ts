@@ -1,0 +1,20 @@
+import { formatPort } from "@wkfs/core";
+import type { OpenResult } from "@wkfs/core/client";
+import { EXIT } from "./exit-codes.ts";
+
+/** One line a port. */
+export function openLines({ ip, ports, expires }: OpenResult): string[] {
+  return ports.map(({ port, opened }) =>
+    opened ? `${formatPort(port)} open for ${ip} until ${formatTime(expires)}` : `${formatPort(port)} not opened`,
+  );
+}
+
+export function openExitCode({ ports }: Pick<OpenResult, "ports">): number {
+  if (!ports.some(({ opened }) => opened)) return EXIT.refused;
+  return ports.every(({ opened }) => opened) ? EXIT.ok : EXIT.partly;
+}
+
+/** Seconds since the epoch, as `2026-01-31T12:00:00Z`. */
+export function formatTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+}

@@ -1,0 +1,88 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { loadPlugins } from "./plugins.ts";
+
+const source = { locate: (path: readonly (string | number)[]) => `wkfs.yaml:7 ${path.join(".")}` };
+const use = (name: string) => [{ use: name, config: {}, path: ["notify", 0] }];
+
+let dataDir: string;
+beforeEach(async () => void (dataDir = await mkdtemp(join(tmpdir(), "wkfs-data-"))));
+afterEach(async () => await rm(dataDir, { recursive: true }));
+
+/** Puts a package where npm would, as `wkfs plugins install` does. */
+async function install(
+  ...packages: { name: string; plugin?: string; code?: string; description?: object }[]
+): Promise<void> {
+  for (const { name, plugin = name, code, description = { exports: { ".": { import: "./main.js" } } } } of packages) {
+    const root = join(dataDir, "node_modules", name);
+    await mkdir(root, { recursive: true });
+    await writeFile(join(root, "package.json"), JSON.stringify({ name, type: "module", ...description }));
+    const text = `import { API_VERSION } from "@wkfs/core";
+      export default { name: ${JSON.stringify(plugin)}, apiVersion: API_VERSION, kind: "notifier", configSchema: {}, create() {} };`;
+    await writeFile(join(root, "main.js"), code ?? text);
+  }
+  const plugins = packages.map(({ name }) => ({ name, type: "user", tag: "latest" }));
+  await writeFile(join(dataDir, "package.json"), JSON.stringify({ oclif: { schema: 1, plugins } }));
+}
+
+describe("plugins", () => {
+  it("that are bundled are there without a data directory, each once", async () => {
+    const plugins = await loadPlugins(
+      [...use("localhost-tcp"), ...use("localhost-tcp")],
+      source,
+      join(dataDir, "none"),
+    );
+    expect(plugins.map(({ name }) => name)).toEqual(["localhost-tcp"]);
+  });
+
+  it.each([["slack"], ["@wkfs/slack"], ["wkfs-plugin-slack"], ["@acme/slack"]])(
+    "that are installed are found by what `use:` says: %s; core is lent to them",
+    async (name) => {
+      await install({ name, plugin: "slack" });
+      const plugins = await loadPlugins(use("slack"), source, dataDir);
+      expect(plugins).toMatchObject([{ name: "slack", apiVersion: 1 }]);
+    },
+  );
+
+  it.each(["nothing", "__proto__", "toString", "../../evil"])(
+    "that nobody has are an error with the line and the command that installs: %s",
+    async (name) => {
+      await expect(loadPlugins(use(name), source, dataDir)).rejects.toMatchObject({
+        code: "PLUGIN_INVALID",
+        message: expect.stringMatching(/^wkfs\.yaml:7 notify\.0\.use: /),
+        hint: expect.stringContaining("wkfs plugins install wkfs-plugin-"),
+      });
+    },
+  );
+
+  it.each([
+    ["another name", { name: "slack", plugin: "other" }],
+    ["no plugin", { name: "slack", code: "export default 1" }],
+    ["a fault", { name: "slack", code: "throw new Error('oh')" }],
+    ["no such file", { name: "slack", description: { main: "./gone.js" } }],
+  ])("that are not what they should be are an error: %s", async (_, plugin) => {
+    await install(plugin);
+    await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
+  });
+
+  it("for another version of the contracts are refused before any of their code runs", async () => {
+    const code = "globalThis.wkfsPluginRan = true; export default {};";
+    await install({ name: "slack", code, description: { exports: "./main.js", wkfs: { apiVersion: 99 } } });
+    await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
+    expect(globalThis).not.toHaveProperty("wkfsPluginRan");
+  });
+
+  it("of which two could be meant are refused", async () => {
+    await install({ name: "@a/slack" }, { name: "@b/slack" });
+    await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
+  });
+
+  it.each([".", "node_modules", "node_modules/slack"])("are refused when others can write %s", async (folder) => {
+    await install({ name: "slack", code: "globalThis.wkfsPluginRan = true; export default {};" });
+    await chmod(join(dataDir, folder), 0o777);
+    await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
+    expect(globalThis).not.toHaveProperty("wkfsPluginRan");
+  });
+});

@@ -1,0 +1,65 @@
+import { type AnyPlugin, WkfsError, messageOf } from "@wkfs/core";
+import type { ConfigSource, PluginUse } from "@wkfs/core/config";
+
+/** The plugins that come with wkfs. Each is imported only when a configuration uses it. */
+const BUNDLED: Readonly<Record<string, () => Promise<{ readonly default: AnyPlugin }>>> = {
+  iptables: () => import("@wkfs/iptables"),
+  ip6tables: () => import("@wkfs/ip6tables"),
+  "dry-run": () => import("@wkfs/dry-run"),
+  "localhost-tcp": () => import("@wkfs/localhost-tcp"),
+  sqlite: () => import("@wkfs/sqlite"),
+  memory: () => import("@wkfs/memory"),
+  "smtp-email": () => import("@wkfs/smtp-email"),
+};
+
+/**
+ * Imports the plugins that these parts of a configuration use, each once: bundled ones, else those that were
+ * installed into the data directory. Throws `PLUGIN_INVALID`, which names the line that uses the plugin.
+ */
+export async function loadPlugins(
+  uses: readonly PluginUse[],
+  source: ConfigSource,
+  dataDir: string,
+): Promise<readonly AnyPlugin[]> {
+  const plugins = new Map<string, AnyPlugin>();
+  for (const { use, path } of uses) {
+    if (plugins.has(use)) continue;
+    try {
+      plugins.set(use, await loadPlugin(use, dataDir));
+    } catch (error) {
+      const { message, hint } = error instanceof WkfsError ? error : unloadable(error);
+      throw new WkfsError("PLUGIN_INVALID", `${source.locate([...path, "use"])}: plugin "${use}" ${message}`, {
+        ...(hint === undefined ? {} : { hint }),
+        cause: error,
+      });
+    }
+  }
+  return [...plugins.values()];
+}
+
+async function loadPlugin(use: string, dataDir: string): Promise<AnyPlugin> {
+  const bundled = Object.hasOwn(BUNDLED, use) ? BUNDLED[use] : undefined;
+  if (bundled !== undefined) return (await bundled()).default;
+  // Only here: it needs zod, and bundled plugins do not need it.
+  const { importInstalled } = await import("./installed-plugins.ts");
+  const plugin = await importInstalled(use, dataDir);
+  if (plugin === undefined) {
+    const bundledNames = Object.keys(BUNDLED).join(", ");
+    throw new WkfsError("PLUGIN_INVALID", `is neither bundled nor installed in ${dataDir}`, {
+      hint: `Bundled are ${bundledNames}; another one is installed by its package's name, such as: wkfs plugins install wkfs-plugin-${nameFor(use)}`,
+    });
+  }
+  return plugin;
+}
+
+/** What can stand in a command that somebody copies. */
+function nameFor(use: string): string {
+  return /^[a-z0-9][\w.-]*$/.test(use) ? use.replace(/^wkfs-plugin-/, "") : "NAME";
+}
+
+function unloadable(error: unknown): { message: string; hint: string } {
+  return {
+    message: `cannot be loaded: ${messageOf(error)}`,
+    hint: "Install it again with `wkfs plugins install`, or report it to its author.",
+  };
+}

@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const RUN = join(import.meta.dirname, "..", "bin", "run.js");
+const RECORD = join(import.meta.dirname, "record-modules.js");
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A host of its own for the command: folders that end with the test, and nothing of the caller's environment. */
+export class Sandbox implements AsyncDisposable {
+  readonly dir: string;
+  readonly #children = new Set<ChildProcess>();
+
+  private constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  static async create(): Promise<Sandbox> {
+    return new Sandbox(await mkdtemp(join(tmpdir(), "wkfs-cli-")));
+  }
+
+  path(...parts: string[]): string {
+    return join(this.dir, ...parts);
+  }
+
+  /** Runs `wkfs` to its end. */
+  async wkfs(...args: string[]): Promise<Outcome> {
+    return await this.start(args).ended;
+  }
+
+  /** Runs `wkfs` to its end and gives what it loaded besides. */
+  async recorded(...args: string[]): Promise<Outcome & { readonly modules: string }> {
+    const running = this.start(args, true);
+    return { ...(await running.ended), modules: await running.modules() };
+  }
+
+  start(args: readonly string[], record = false): Running {
+    const list = this.path(`modules-${this.#children.size}`);
+    const child = spawn(process.execPath, [...(record ? ["--import", RECORD] : []), RUN, ...args], {
+      cwd: this.dir,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        PATH: process.env["PATH"],
+        HOME: this.dir,
+        WKFS_DATA_DIR: this.path("data"),
+        NODE_DISABLE_COMPILE_CACHE: "1",
+        WKFS_TEST_MODULES: list,
+      },
+    });
+    this.#children.add(child);
+    return new Running(child, list);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const gone = once(child, "exit");
+      child.kill("SIGKILL");
+      await gone;
+    }
+    await rm(this.dir, { recursive: true });
+  }
+}
+
+/** A `wkfs` that may go on. */
+export class Running {
+  readonly ended: Promise<Outcome>;
+  readonly #child: ChildProcess;
+  readonly #list: string;
+  readonly #text = { stdout: "", stderr: "" };
+
+  constructor(child: ChildProcess, list: string) {
+    this.#child = child;
+    this.#list = list;
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name]!.setEncoding("utf8").on("data", (text: string) => (this.#text[name] += text));
+    }
+    this.ended = once(child, "close").then(([code]) => ({ code: code as number | null, ...this.#text }));
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Resolves when this stands in the output; rejects when the process ends without it. */
+  async says(stream: "stdout" | "stderr", pattern: RegExp): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = () => pattern.test(this.#text[stream]) && resolve();
+    this.#child[stream]!.on("data", look);
+    look();
+    void this.ended.then(({ code, stderr }) => reject(new Error(`ended with ${code}: ${stderr}`)));
+    await promise;
+  }
+
+  async modules(): Promise<string> {
+    return await readFile(this.#list, "utf8");
+  }
+}
