@@ -3,3 +3,4 @@ export * from "./namespace.ts";
 export * from "./memory-transport.ts";
 export * from "./transport-suite.ts";
 export * from "./memory-firewall.ts";
+export * from "./memory-store.ts";

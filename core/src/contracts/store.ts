@@ -33,7 +33,7 @@ export interface Store {
 }
 
 export interface StoreChange {
-  /** Leases to put; one with an equal key is replaced. */
+  /** Leases to put; one with an equal key is replaced. Removals come first: what is in both is there afterwards. */
   readonly put?: readonly Lease[];
   readonly remove?: readonly LeaseKey[];
   /** Events to append to the history. */

@@ -1,0 +1,440 @@
+import { type Notification, WkfsError } from "@wkfs/core";
+import { FakeClock, MemoryFirewall, MemoryStore, settle } from "@wkfs/core/testing";
+import { describe, expect, it } from "vitest";
+import { TestDaemon } from "./support/daemon.ts";
+
+const TCP22 = { proto: "TCP", num: 22 };
+const refusal = (code: string) => ({ success: false, errorcode: code });
+const failing = (code: "FIREWALL_FAILED" | "STORE_FAILED") => () => {
+  throw new WkfsError(code, "told to fail");
+};
+
+describe("a knock", () => {
+  it("opens what is offered, says so, and is remembered before it is answered", async () => {
+    await using own = await TestDaemon.start();
+    const answer = await own.ask({ ports: [TCP22, { proto: "UDP", num: 1194 }, { proto: "TCP", num: 23 }] });
+    expect(answer).toEqual({
+      success: true,
+      expires: Math.floor(own.clock.now() / 1000) + 60,
+      opened: [TCP22, { proto: "UDP", num: 1194 }],
+      refused: [{ proto: "TCP", num: 23 }],
+    });
+    expect(await own.kernel()).toEqual(["10.91.0.2 tcp/22", "10.91.0.2 udp/1194"]);
+    expect([...own.store.leasesOnDisk.keys()]).toEqual(["10.91.0.2 tcp/22", "10.91.0.2 udp/1194"]);
+    expect(own.history()).toEqual(["started", "opened"]);
+  });
+
+  it("is durable before the kernel has it, and in the kernel before it is answered", async () => {
+    await using own = await TestDaemon.start();
+    const steps: string[] = [];
+    own.store.onWrite = ({ put }) => void (put && steps.push("store"));
+    own.firewalls[0]!.onApply = () => void steps.push("kernel");
+    await own.ask().then(() => steps.push("answer"));
+    expect(steps).toEqual(["store", "kernel", "answer"]);
+  });
+
+  it("renews: moves the deadline, makes no second lease, and never shortens", async () => {
+    await using own = await TestDaemon.start();
+    const first = await own.ask({ time: 60 });
+    await own.advance(20_000);
+    const second = await own.ask({ time: 60 });
+    expect(second["expires"]).toBe((first["expires"] as number) + 20);
+    expect(await own.ask({ time: 1 })).toMatchObject({ success: true, expires: second["expires"] });
+    expect(await own.kernel()).toEqual(["10.91.0.2 tcp/22"]);
+    await own.advance(59_000);
+    expect(await own.kernel()).toEqual(["10.91.0.2 tcp/22"]);
+    await own.advance(1000);
+    expect(await own.kernel()).toEqual([]);
+    expect(own.history()).toEqual(["started", "opened", "renewed", "renewed", "expired"]);
+    expect(own.store.leasesOnDisk.size).toBe(0);
+  });
+
+  it("gets no more time than there is", async () => {
+    await using own = await TestDaemon.start();
+    expect(await own.ask({ time: 1e9 })).toMatchObject({ expires: Math.floor(own.clock.now() / 1000) + 600 });
+  });
+
+  it.each<[object, string]>([
+    [{ ip: undefined }, "missing_ip"],
+    [{ ip: "10.0.0.1/8" }, "invalid_ip"],
+    [{ ports: "22" }, "missing_ports"],
+    [{ time: 0 }, "missing_time"],
+    [{ time: "60" }, "missing_time"],
+    [{ ports: [] }, "no_ports"],
+    [{ ports: [{ proto: "TCP", num: 23 }] }, "no_ports"],
+    [{ ports: [{ proto: "TCP", num: "22abc" }] }, "no_ports"],
+  ])("like %j is refused with %s and opens nothing", async (request, code) => {
+    await using own = await TestDaemon.start();
+    expect(await own.ask(request)).toMatchObject(refusal(code));
+    expect(own.firewalls[0]!.applied).toEqual([]);
+  });
+
+  it("is an error when the kernel refuses, and leaves no trace of a lease", async () => {
+    await using own = await TestDaemon.start();
+    own.firewalls[0]!.onApply = failing("FIREWALL_FAILED");
+    expect(await own.ask()).toMatchObject(refusal("firewall_failed"));
+    expect(own.store.leasesOnDisk.size).toBe(0);
+    expect(own.store.waiting.size).toBe(0);
+    expect(own.history()).toEqual(["started"]);
+    own.firewalls[0]!.onApply = () => {};
+    expect(await own.ask()).toMatchObject({ success: true });
+  });
+
+  it("whose renewal the kernel refuses keeps the lease that it had", async () => {
+    await using own = await TestDaemon.start();
+    await own.ask({ time: 60 });
+    const [before] = own.store.leasesOnDisk.values();
+    await own.advance(10_000);
+    own.firewalls[0]!.onApply = failing("FIREWALL_FAILED");
+    expect(await own.ask({ time: 60 })).toMatchObject(refusal("firewall_failed"));
+    expect([...own.store.leasesOnDisk.values()]).toEqual([before]);
+    expect(own.daemon.leases.all()).toEqual([before]);
+    own.firewalls[0]!.onApply = () => {};
+  });
+
+  it("is an error when the store refuses, and never reaches the kernel", async () => {
+    await using own = await TestDaemon.start();
+    own.store.onWrite = failing("STORE_FAILED");
+    expect(await own.ask()).toMatchObject(refusal("store_failed"));
+    expect(own.firewalls[0]!.applied).toEqual([]);
+    own.store.onWrite = () => {};
+  });
+
+  it("goes to every firewall of its family, and is taken back from the first when the second refuses", async () => {
+    const clock = new FakeClock();
+    const [one, two, six] = [["ipv4"], ["ipv4"], ["ipv6"]].map(
+      (families) => new MemoryFirewall({ clock, capabilities: { families: families as ["ipv4"] } }),
+    ) as [MemoryFirewall, MemoryFirewall, MemoryFirewall];
+    await using own = await TestDaemon.start({ clock, firewalls: [one, two, six] });
+    await own.ask();
+    await own.ask({ ip: "fd91::2" });
+    expect([await own.kernel(0), await own.kernel(1), await own.kernel(2)]).toEqual([
+      ["10.91.0.2 tcp/22"],
+      ["10.91.0.2 tcp/22"],
+      ["fd91::2 tcp/22"],
+    ]);
+    two.onApply = failing("FIREWALL_FAILED");
+    expect(await own.ask({ ports: [{ proto: "TCP", num: 5432 }] })).toMatchObject(refusal("firewall_failed"));
+    expect(await own.kernel(0)).toEqual(["10.91.0.2 tcp/22"]);
+    two.onApply = () => {};
+  });
+
+  it("from a family that no firewall takes is an error, and the start warns of it", async () => {
+    const clock = new FakeClock();
+    await using own = await TestDaemon.start({
+      clock,
+      firewalls: [new MemoryFirewall({ clock, capabilities: { families: ["ipv4"] } })],
+    });
+    expect(own.log).toContainEqual(expect.objectContaining({ level: "warn", data: { family: "ipv6" } }));
+    expect(await own.ask({ ip: "fd91::2" })).toMatchObject(refusal("firewall_failed"));
+  });
+
+  it("that came with others fails alone when it is the one that cannot be", async () => {
+    await using own = await TestDaemon.start();
+    const held = Promise.withResolvers<void>();
+    own.firewalls[0]!.onApply = () => held.promise;
+    const first = own.ask({ ip: "10.0.0.1" });
+    await settle();
+    const rest = ["10.0.0.2", "10.0.0.66", "10.0.0.3"].map((ip) => own.ask({ ip }));
+    await settle();
+    own.firewalls[0]!.onApply = ({ open }) => {
+      if (open.some(({ address }) => address.text === "10.0.0.66"))
+        throw new WkfsError("FIREWALL_FAILED", "told to fail");
+    };
+    held.resolve();
+    expect(await first).toMatchObject({ success: true });
+    expect(await Promise.all(rest)).toMatchObject([{ success: true }, refusal("firewall_failed"), { success: true }]);
+    expect(await own.kernel()).toEqual(["10.0.0.1 tcp/22", "10.0.0.2 tcp/22", "10.0.0.3 tcp/22"]);
+  });
+
+  it("is gathered with others while a transaction is under way", async () => {
+    await using own = await TestDaemon.start();
+    const held = Promise.withResolvers<void>();
+    own.firewalls[0]!.onApply = () => held.promise;
+    const first = own.ask({ ip: "10.0.0.1" });
+    await settle();
+    const rest = Array.from({ length: 50 }, (_, index) => own.ask({ ip: `10.0.1.${index + 1}` }));
+    await settle();
+    held.resolve();
+    await Promise.all([first, ...rest]);
+    expect(own.firewalls[0]!.applied.map(({ open }) => open.length)).toEqual([1, 50]);
+  });
+});
+
+describe("named key sets", () => {
+  const gateway = {
+    path: "/x",
+    keys: [
+      { name: "ops", keys: "/k/ops" },
+      { name: "db", keys: "/k/db", tcp: [5432], maxTime: 30 },
+    ],
+  };
+
+  it("have their ports and time checked by the daemon again, whatever the gateway says", async () => {
+    await using own = await TestDaemon.start({ gateway });
+    expect(await own.ask({ client: "db" })).toMatchObject(refusal("no_ports"));
+    expect(await own.ask({ client: "db", ports: [{ proto: "TCP", num: 5432 }], time: 600 })).toMatchObject({
+      expires: Math.floor(own.clock.now() / 1000) + 30,
+    });
+    expect(await own.ask({ client: "ops" })).toMatchObject({ success: true });
+    for (const client of [undefined, "nobody", "__proto__", ["ops"], 1])
+      expect(await own.ask({ client })).toMatchObject(refusal("unknown_client"));
+    expect([...own.store.leasesOnDisk.values()].map(({ client }) => client)).toEqual(["db", "ops"]);
+    expect(own.store.historyOnDisk).toContainEqual(
+      expect.objectContaining({ type: "refused", reason: "unknown_client", client: "nobody" }),
+    );
+  });
+});
+
+describe("the end of leases", () => {
+  it("comes on the deadline, a thousand at once in one transaction", async () => {
+    await using own = await TestDaemon.start();
+    await Promise.all(
+      Array.from({ length: 1000 }, (_, index) =>
+        own.ask({
+          ip: `10.2.${index >> 8}.${index & 255 || 1}`,
+          ports: [index & 255 ? TCP22 : { proto: "TCP", num: 5432 }],
+        }),
+      ),
+    );
+    const applied = own.firewalls[0]!.applied.length;
+    await own.advance(60_000);
+    expect(await own.kernel()).toEqual([]);
+    expect(own.firewalls[0]!.applied.length).toBeLessThanOrEqual(applied + 2);
+    expect(own.daemon.leases.size).toBe(0);
+  });
+
+  it("is tried again when the kernel refuses, and somebody is told once", async () => {
+    const told: Notification[] = [];
+    const plugin = {
+      notify: async (notification: Notification) => void told.push(notification),
+      close: async () => {},
+    };
+    await using own = await TestDaemon.start({ notifiers: [{ name: "n", plugin }] });
+    await own.ask({ time: 10 });
+    own.firewalls[0]!.onApply = failing("FIREWALL_FAILED");
+    await own.advance(15_000);
+    expect(own.daemon.leases.size).toBe(1);
+    own.firewalls[0]!.onApply = () => {};
+    await own.advance(1000);
+    expect(own.daemon.leases.size).toBe(0);
+    expect(told.flatMap(({ events }) => events.map(({ type }) => type))).toEqual(["opened", "failed"]);
+  });
+});
+
+describe("a restart", () => {
+  it("takes over what has time left, with that time, and drops what has not", async () => {
+    const clock = new FakeClock();
+    const store = new MemoryStore();
+    const firewall = new MemoryFirewall({ clock });
+    const first = await TestDaemon.start({ clock, store, firewalls: [firewall] });
+    await first.ask({ time: 10 });
+    const { expires } = await first.ask({ time: 60, ports: [{ proto: "TCP", num: 5432 }] });
+    await first.daemon.stop();
+    expect(firewall.released).toBe(true);
+    await clock.advance(20_000);
+    const second = await TestDaemon.start({ clock, store, firewalls: [firewall] });
+    await using _ = second;
+    expect(second.daemon.leases.all().map(({ port, deadline }) => [port.number, deadline / 1000])).toEqual([
+      [5432, expires],
+    ]);
+    expect(await second.kernel()).toEqual(["10.91.0.2 tcp/5432"]);
+    expect([...store.leasesOnDisk.keys()]).toEqual(["10.91.0.2 tcp/5432"]);
+    await second.advance(40_000);
+    expect(await second.kernel()).toEqual([]);
+  });
+
+  it("fills an empty kernel, as after a reboot, and empties it of what nobody leased", async () => {
+    const clock = new FakeClock();
+    const store = new MemoryStore();
+    const first = await TestDaemon.start({ clock, store });
+    await first.ask();
+    await first.daemon.stop();
+    const firewall = new MemoryFirewall({ clock });
+    const stranger = {
+      address: { family: "ipv4", text: "192.0.2.9", length: 32 },
+      port: { protocol: "tcp", number: 22 },
+      deadline: clock.now() + 1e6,
+    } as const;
+    firewall.kernel.set("192.0.2.9 tcp/22", stranger);
+    await using second = await TestDaemon.start({ clock, store, firewalls: [firewall] });
+    expect(await second.kernel()).toEqual(["10.91.0.2 tcp/22"]);
+  });
+
+  it("closes at its end what only core would close, and opens it again at its start", async () => {
+    const clock = new FakeClock();
+    const store = new MemoryStore();
+    const firewall = new MemoryFirewall({ clock, capabilities: { expiry: "core" } });
+    const first = await TestDaemon.start({ clock, store, firewalls: [firewall] });
+    await first.ask();
+    await first.daemon.stop();
+    expect(firewall.kernel.size).toBe(0);
+    await using second = await TestDaemon.start({ clock, store, firewalls: [firewall] });
+    expect(await second.kernel()).toEqual(["10.91.0.2 tcp/22"]);
+    await second.advance(60_000);
+    expect(firewall.kernel.size).toBe(0);
+  });
+
+  it("that fails undoes what it had begun", async () => {
+    const own = await TestDaemon.create();
+    own.firewalls[0]!.attach = async () => failing("FIREWALL_FAILED")();
+    await expect(own.daemon.start()).rejects.toMatchObject({ code: "FIREWALL_FAILED" });
+    expect(own.daemon.status).toBe("stopped");
+    expect(own.clock.waiting).toBe(0);
+    await expect(own.store.leases()).rejects.toMatchObject({ code: "STORE_FAILED" });
+    await own.daemon.stop();
+  });
+
+  it("leaves no timer behind, and answers nobody any more", async () => {
+    const own = await TestDaemon.start();
+    await own.ask();
+    await own.daemon.stop();
+    expect(own.clock.waiting).toBe(0);
+    await expect(own.ask()).rejects.toMatchObject({ code: "TRANSPORT_UNREACHABLE" });
+  });
+});
+
+describe("a packet filter that was changed underneath", () => {
+  it.each<[string, (firewall: MemoryFirewall) => void]>([
+    ["flushed", (firewall) => firewall.kernel.clear()],
+    ["without its hooks", (firewall) => (firewall.missing = ["the jump from INPUT"])],
+    ["gone altogether", (firewall) => (firewall.kernel.clear(), (firewall.missing = ["the chain", "the set"]))],
+  ])("is put right within 5 seconds when it is %s, with the time that leases had", async (_, harm) => {
+    await using own = await TestDaemon.start();
+    await own.ask();
+    await own.advance(10_000);
+    harm(own.firewalls[0]!);
+    await own.advance(5000);
+    expect(own.firewalls[0]!.missing).toEqual([]);
+    expect(await own.kernel()).toEqual(["10.91.0.2 tcp/22"]);
+    expect(own.history()).toContain("healed");
+    await own.advance(45_000);
+    expect(await own.kernel()).toEqual([]);
+  });
+
+  it("loses an opening that is nobody's, and gets a deadline right that was moved", async () => {
+    await using own = await TestDaemon.start();
+    await own.ask({ time: 300 });
+    const { kernel } = own.firewalls[0]!;
+    const [lease] = kernel.values();
+    kernel.set("10.91.0.2 tcp/22", { ...lease!, deadline: own.clock.now() + 1e7 });
+    kernel.set("192.0.2.9 tcp/22", { ...lease!, address: { family: "ipv4", text: "192.0.2.9", length: 32 } });
+    await own.advance(65_000);
+    expect(await own.kernel()).toEqual(["10.91.0.2 tcp/22"]);
+    expect(own.store.historyOnDisk.findLast(({ type }) => type === "healed")).toMatchObject({
+      found: [expect.stringContaining("1 lease"), expect.stringContaining("192.0.2.9")],
+    });
+    await own.advance(236_000);
+    expect(await own.kernel()).toEqual([]);
+  });
+
+  it("and cannot be mended is told of once, and mended when it can be", async () => {
+    await using own = await TestDaemon.start();
+    await own.ask();
+    const firewall = own.firewalls[0]!;
+    const attach = firewall.attach.bind(firewall);
+    firewall.missing = ["the chain"];
+    firewall.attach = async () => failing("FIREWALL_FAILED")();
+    await own.advance(10_000);
+    expect(own.history().filter((type) => type === "failed")).toEqual(["failed"]);
+    expect(await own.ask({ ip: "10.0.0.9" })).toMatchObject(refusal("firewall_failed"));
+    firewall.attach = attach;
+    await own.advance(5000);
+    expect(firewall.missing).toEqual([]);
+    expect(own.history().at(-1)).toBe("healed");
+  });
+
+  it("is left alone when nothing is wrong", async () => {
+    await using own = await TestDaemon.start();
+    await own.ask({ time: 500 });
+    await own.advance(200_000);
+    expect(own.history()).toEqual(["started", "opened"]);
+    expect(own.firewalls[0]!.attached).toBe(1);
+  });
+});
+
+describe("notifications", () => {
+  const notifier = (notify: (notification: Notification, signal: AbortSignal) => Promise<void>) => [
+    { name: "n", plugin: { notify, close: async () => {} } },
+  ];
+
+  it("tell of an opening and not of a renewal, and nobody waits for them", async () => {
+    const told: Notification[] = [];
+    const held = Promise.withResolvers<void>();
+    await using own = await TestDaemon.start({
+      notifiers: notifier(async (notification) => (told.push(notification), await held.promise)),
+    });
+    expect(await own.ask()).toMatchObject({ success: true });
+    expect(await own.ask()).toMatchObject({ success: true });
+    await settle();
+    expect(told.map(({ events }) => events.map(({ type }) => type))).toEqual([["opened"]]);
+    expect(own.store.waiting.size).toBe(1);
+    held.resolve();
+    await settle();
+    expect(own.store.waiting.size).toBe(0);
+  });
+
+  it("are tried again with growing pauses, and come as one message when many waited", async () => {
+    const told: Notification[] = [];
+    let down = true;
+    await using own = await TestDaemon.start({
+      notifiers: notifier(async (notification) => {
+        told.push(notification);
+        if (down) throw new WkfsError("NOTIFY_FAILED", "down");
+      }),
+    });
+    for (let host = 1; host <= 60; host += 1) await own.ask({ ip: `10.3.0.${host}` });
+    await own.advance(60_000);
+    const tries = told.length;
+    expect(tries).toBeGreaterThanOrEqual(5);
+    expect(tries).toBeLessThanOrEqual(8);
+    down = false;
+    await own.advance(120_000);
+    expect(told.slice(tries).map(({ events }) => events.length)).toEqual([50, 10]);
+    expect(own.store.waiting.size).toBe(0);
+  });
+
+  it("survive a restart, and keep their id", async () => {
+    const clock = new FakeClock();
+    const store = new MemoryStore();
+    const ids: string[] = [];
+    const first = await TestDaemon.start({
+      clock,
+      store,
+      notifiers: notifier(async ({ id }) => (ids.push(id), Promise.reject(new WkfsError("NOTIFY_FAILED", "down")))),
+    });
+    await first.ask();
+    await settle();
+    await first.daemon.stop();
+    expect(store.waiting.size).toBe(1);
+    await using _ = await TestDaemon.start({ clock, store, notifiers: notifier(async ({ id }) => void ids.push(id)) });
+    await settle();
+    expect(ids.length).toBe(2);
+    expect(ids[0]).toBe(ids[1]);
+    expect(store.waiting.size).toBe(0);
+  });
+
+  it("that are refused for good are dropped with an error in the log", async () => {
+    await using own = await TestDaemon.start({
+      notifiers: notifier(async () => Promise.reject(new WkfsError("NOTIFY_REJECTED", "no such user"))),
+    });
+    await own.ask();
+    await settle();
+    expect(own.store.waiting.size).toBe(0);
+    expect(own.log).toContainEqual(
+      expect.objectContaining({ level: "error", data: expect.objectContaining({ notifier: "n" }) }),
+    );
+  });
+
+  it("are broken off when the daemon stops", async () => {
+    const own = await TestDaemon.start({
+      notifiers: notifier(
+        (_, signal) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      ),
+    });
+    await own.ask();
+    await settle();
+    await own.daemon.stop();
+    expect(own.store.waiting.size).toBe(1);
+  });
+});

@@ -1,0 +1,103 @@
+import { checkServerConfig } from "@wkfs/core/config";
+import type { Notifier } from "@wkfs/core";
+import { type Daemon, Services, createDaemon } from "@wkfs/core/daemon";
+import {
+  FakeClock,
+  type LogLine,
+  MemoryFirewall,
+  MemoryLink,
+  MemoryStore,
+  recordingLogger,
+  settle,
+} from "@wkfs/core/testing";
+import { ContainerModule } from "inversify";
+
+export interface TestDaemonOptions {
+  readonly clock?: FakeClock;
+  readonly store?: MemoryStore;
+  readonly firewalls?: readonly MemoryFirewall[];
+  readonly notifiers?: readonly { readonly name: string; readonly plugin: Notifier }[];
+  readonly gateway?: object;
+  readonly protect?: object;
+}
+
+/** A daemon whose kernel, disk, wire and time are the test's. */
+export class TestDaemon implements AsyncDisposable {
+  readonly daemon: Daemon;
+  readonly clock: FakeClock;
+  readonly store: MemoryStore;
+  readonly firewalls: readonly MemoryFirewall[];
+  readonly log: LogLine[];
+  readonly #caller;
+
+  private constructor(
+    daemon: Daemon,
+    clock: FakeClock,
+    store: MemoryStore,
+    firewalls: readonly MemoryFirewall[],
+    log: LogLine[],
+    link: MemoryLink,
+  ) {
+    this.daemon = daemon;
+    this.clock = clock;
+    this.store = store;
+    this.firewalls = firewalls;
+    this.log = log;
+    this.#caller = link.transport();
+  }
+
+  static async create(options: TestDaemonOptions = {}): Promise<TestDaemon> {
+    const clock = options.clock ?? new FakeClock();
+    const store = options.store ?? new MemoryStore();
+    const firewalls = options.firewalls ?? [new MemoryFirewall({ clock })];
+    const link = new MemoryLink();
+    const log = recordingLogger();
+    const config = await checkServerConfig({
+      protect: options.protect ?? { tcp: [22, 5432], udp: [1194], maxTime: 600 },
+      ...(options.gateway && { gateway: options.gateway }),
+    });
+    const module = new ContainerModule(({ bind }) => {
+      bind(Services.Clock).toConstantValue(clock);
+      bind(Services.Store).toConstantValue(store);
+      bind(Services.Transport).toConstantValue(link.transport());
+      bind(Services.Firewalls).toConstantValue(
+        firewalls.map((plugin, index) => ({ name: `fake${index + 1}`, plugin })),
+      );
+      bind(Services.Notifiers).toConstantValue([...(options.notifiers ?? [])]);
+    });
+    const daemon = await createDaemon({ config, plugins: [], modules: [module], log });
+    return new TestDaemon(daemon, clock, store, firewalls, log.lines, link);
+  }
+
+  static async start(options: TestDaemonOptions = {}): Promise<TestDaemon> {
+    const created = await TestDaemon.create(options);
+    await created.daemon.start();
+    return created;
+  }
+
+  /** Asks for ports as a gateway does; the answer as an object. */
+  async ask(request: object = {}): Promise<Record<string, unknown>> {
+    const grant = { ip: "10.91.0.2", ports: [{ proto: "TCP", num: 22 }], time: 60, ...request };
+    return JSON.parse(await this.#caller.call(grant, new AbortController().signal)) as Record<string, unknown>;
+  }
+
+  /** What the kernel of a firewall holds now. */
+  async kernel(index = 0): Promise<string[]> {
+    const { leases } = await this.firewalls[index]!.list();
+    return leases.map(({ address, port }) => `${address.text} ${port.protocol}/${port.number}`).toSorted();
+  }
+
+  history(): string[] {
+    return this.store.historyOnDisk.map(({ type }) => type);
+  }
+
+  /** Moves time and lets what follows from it happen. */
+  async advance(ms: number): Promise<void> {
+    await this.clock.advance(ms);
+    await settle();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.daemon.stop();
+  }
+}
