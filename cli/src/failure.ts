@@ -29,8 +29,8 @@ export function failureOf(error: unknown, command: string): Failure {
     const message = error.message.replace(/\s*See more help with --help\s*$/, "");
     return { code: "USAGE_INVALID", message, hint: `\`${command} --help\` shows the use.`, exit: EXIT.invalid };
   }
-  const parts = error instanceof AggregateError ? error.errors.map(messageOf) : [];
-  const message = [messageOf(error), ...parts].join("; ");
+  const parts = error instanceof AggregateError ? error.errors.map(messageOf).join("; ") : "";
+  const message = messageOf(error) || parts || "something failed without a word";
   const hint = "This was not foreseen. DEBUG=1 before the command shows where it comes from.";
   return { code: "UNEXPECTED", message, hint, exit: EXIT.unexpected };
 }

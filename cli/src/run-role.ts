@@ -1,31 +1,23 @@
 import type { Logger } from "@wkfs/core";
 import { aborted, stopSignal } from "./signals.ts";
 
+/** A daemon or a gateway. What its failed start had begun, it ends itself. */
 export interface Role {
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * Runs a role in the foreground until SIGTERM or SIGINT, and stops it. Rejects with what the start failed
- * with, after stopping what had started. A signal during the start is obeyed when it is through, or at the
- * second signal.
+ * Runs a role in the foreground until SIGTERM or SIGINT, and stops it. Rejects with what the start or the stop
+ * failed with. A signal during the start is obeyed when the start is through; a second one ends the process.
  */
-export async function runRole(role: Role, log: Logger, ready: () => object): Promise<void> {
+export async function runRole(role: Role, log: Logger): Promise<void> {
   const signal = stopSignal();
-  try {
-    await role.start();
-  } catch (error) {
-    await role.stop().catch(() => {});
-    throw error;
-  }
-  // A service manager need not know how a role is made: this line says that knocks are answered.
-  if (!signal.aborted) log.info(ready(), "ready");
-  // A signal handler does not keep a process alive; a role without sockets would just end.
+  await role.start();
+  // A signal handler alone does not keep a process alive.
   const alive = setInterval(() => {}, 1 << 30);
   await aborted(signal);
   clearInterval(alive);
   log.info({ signal: String(signal.reason?.message) }, "stopping");
   await role.stop();
-  log.info({}, "stopped");
 }

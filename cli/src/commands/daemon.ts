@@ -46,7 +46,6 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
     const daemon = await createDaemon({ config, plugins, log });
     const firewalls = firewall.map(({ use }) => use);
     if (flags.check) {
-      await daemon.stop();
       this.log(`${file} is right: ${plugins.map(({ name }) => name).join(", ")}`);
       return { config: file, plugins: plugins.map(({ name }) => name) };
     }
@@ -55,7 +54,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
       this.log(`Taken out of the packet filter: ${firewalls.join(", ")}`);
       return { config: file, detached: firewalls };
     }
-    await runRole(daemon, log, () => ({ config: file, firewalls }));
+    await runRole(daemon, log);
     return undefined;
   }
 }

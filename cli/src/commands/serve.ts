@@ -40,11 +40,10 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
     const log = createLogger({ name: "gateway", level: flags["log-level"] });
     const gateway = await createGateway({ config, plugins, log });
     if (flags.check) {
-      await gateway.stop();
       this.log(`${file} is right: ${plugins.map(({ name }) => name).join(", ")}`);
       return { config: file, plugins: plugins.map(({ name }) => name) };
     }
-    await runRole(gateway, log, () => ({ config: file, address: gateway.address }));
+    await runRole(gateway, log);
     return undefined;
   }
 }

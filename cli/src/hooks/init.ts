@@ -7,6 +7,7 @@ const hook: Hook.Init = async function init({ id, config }) {
   if (id === undefined || !/^plugins(:|$)/.test(id)) return;
   // A plugin is a few files of JavaScript: what npm would run on installing it is not needed.
   process.env["npm_config_ignore_scripts"] ??= "true";
+  process.env["npm_config_update_notifier"] ??= "false";
   const reason = untrustedBecause(config.dataDir);
   if (reason === undefined) return;
   process.stderr.write(

@@ -1,0 +1,181 @@
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { once } from "node:events";
+import { describe, expect, it } from "vitest";
+import { installListPlugins } from "../testing/list-plugins.ts";
+import { Sandbox } from "../testing/wkfs.ts";
+
+const CONFIG = ["--config", "etc/wkfs.yaml"];
+
+/** A port that nobody has now. */
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** A server as `install server` makes it, whose packet filter and store are lists; and its client. */
+async function installed(host: Sandbox, change: (yaml: string) => string = (yaml) => yaml): Promise<void> {
+  await installListPlugins(host);
+  const [web, link] = [await freePort(), await freePort()];
+  const flags = [
+    "--tcp",
+    "22",
+    "--tcp",
+    "5432",
+    "--udp",
+    "1194",
+    "--dir",
+    "etc",
+    "--state-dir",
+    "state",
+    "--path",
+    "/x",
+  ];
+  await host.wkfs("install", "server", ...flags, "--listen", `127.0.0.1:${web}`, "--transport-port", String(link));
+  await host.wkfs("install", "client", "--url", `http://127.0.0.1:${web}/x`, "--keys", "etc/v1.json");
+  const yaml = (await readFile(host.path("etc/wkfs.yaml"), "utf8"))
+    .replace(/^ {2}- \{ use: iptables.*$/m, "  - { use: list-firewall }")
+    .replace(/^ {2}- \{ use: ip6tables.*\n/m, "")
+    .replace(/^store: .*$/m, "store: { use: list-store }");
+  await writeFile(host.path("etc/wkfs.yaml"), change(yaml));
+}
+
+describe.concurrent("wkfs", () => {
+  it("opens ports from end to end, and says by its exit code how much of it", async () => {
+    await using host = await Sandbox.create();
+    await installed(host);
+    const gateway = host.start(["serve", ...CONFIG]);
+    await gateway.says("stderr", /"msg":"ready"/);
+    const early = await host.wkfs("client", "open", "--json");
+    expect({ ...JSON.parse(early.stdout), code: early.code }).toMatchObject({
+      code: 3,
+      error: { code: "SERVER_UNREACHABLE" },
+    });
+
+    const daemon = host.start(["daemon", ...CONFIG]);
+    await daemon.says("stderr", /"msg":"ready"/);
+    const info = await host.wkfs("client", "info", "--json");
+    expect(JSON.parse(info.stdout)).toEqual({ tcp: [22, 5432], udp: [1194], maxTime: 600, ip: "127.0.0.1" });
+
+    const all = await host.wkfs("client", "open");
+    expect(all).toMatchObject({ code: 0, stderr: "" });
+    expect(all.stdout).toMatch(/^(\w+\/\d+ open for 127\.0\.0\.1 until \S+Z\n){3}$/);
+
+    const part = await host.wkfs("client", "open", "--tcp", "22", "--tcp", "23", "--time", "1m", "--json");
+    expect(part.code).toBe(5);
+    const { ports } = JSON.parse(part.stdout) as { ports: unknown };
+    expect(ports).toEqual([
+      { port: { protocol: "tcp", number: 22 }, opened: true },
+      { port: { protocol: "tcp", number: 23 }, opened: false },
+    ]);
+
+    const none = await host.wkfs("client", "open", "--udp", "53", "--json");
+    expect({ ...JSON.parse(none.stdout), code: none.code }).toMatchObject({
+      code: 4,
+      error: { code: "KNOCK_REFUSED" },
+    });
+
+    const keeper = host.start(["client", "--json", "--time", "2"]);
+    await keeper.says("stdout", /"type":"opened".*\n.*"type":"renewed"/);
+    for (const [role, signal] of [
+      [keeper, "SIGTERM"],
+      [gateway, "SIGINT"],
+      [daemon, "SIGTERM"],
+    ] as const) {
+      role.kill(signal);
+      expect((await role.ended).code).toBe(0);
+    }
+  });
+
+  it("checks a configuration without starting, and detaches", async () => {
+    await using host = await Sandbox.create();
+    await installed(host);
+    const check = await host.wkfs("daemon", "--check", "--json", ...CONFIG);
+    expect(check).toMatchObject({ code: 0, stderr: "" });
+    expect(JSON.parse(check.stdout)).toMatchObject({ plugins: ["localhost-tcp", "list-firewall", "list-store"] });
+    const gateway = await host.recorded("serve", "--check", ...CONFIG);
+    expect(gateway).toMatchObject({ code: 0, stderr: "" });
+    expect(gateway.modules).toContain("/restify/");
+    expect(gateway.modules).not.toContain("wkfs-plugin-list-store");
+    const detached = await host.recorded("daemon", "--detach", ...CONFIG);
+    expect(detached.code).toBe(0);
+    expect(detached.stderr).toContain("detached");
+    expect(detached.modules).not.toContain("/restify/");
+  });
+
+  it.each([
+    ["an unknown key", (yaml: string) => yaml.replace("maxTime:", "maxTimes:"), "CONFIG_INVALID", 2],
+    ["an unknown plugin", (yaml: string) => yaml.replace("use: list-store", "use: no-such"), "PLUGIN_INVALID", 2],
+    [
+      "a filter that fails",
+      (yaml: string) => yaml.replace("list-firewall }", "list-firewall, broken: 1 }"),
+      "FIREWALL_FAILED",
+      1,
+    ],
+  ])("does not start with %s", async (_, change, error, exit) => {
+    await using host = await Sandbox.create();
+    await installed(host, change);
+    const { code, stdout, stderr } = await host.wkfs("daemon", "--json", ...CONFIG);
+    expect({ code, ...JSON.parse(stdout) }).toMatchObject({ code: exit, error: { code: error } });
+    expect(stderr).toMatch(/^Error: /m);
+    expect(stderr).toMatch(/^Hint: /m);
+    expect(stderr).not.toMatch(/^ {4}at /m);
+    if (exit === 2) expect(stderr).toMatch(/etc\/wkfs\.yaml:\d+/);
+  });
+
+  it("ends at once at the second signal", async () => {
+    await using host = await Sandbox.create();
+    await installed(host, (yaml) => yaml.replace("list-firewall }", "list-firewall, slow: 1 }"));
+    const daemon = host.start(["daemon", ...CONFIG]);
+    await daemon.says("stderr", /"msg":"ready"/);
+    daemon.kill("SIGTERM");
+    await daemon.says("stderr", /"msg":"stopping"/);
+    daemon.kill("SIGTERM");
+    expect((await daemon.ended).code).toBe(143);
+  });
+
+  it("neither runs nor installs plugins where others can write", async () => {
+    await using host = await Sandbox.create();
+    await installed(host);
+    const root = host.path("data", "node_modules", "wkfs-plugin-list-store");
+    const description = { name: "wkfs-plugin-list-store", version: "1.0.0", type: "module", exports: "./index.js" };
+    const hooks = { init: "./hook.js" };
+    await writeFile(`${root}/package.json`, JSON.stringify({ ...description, oclif: { hooks } }));
+    await writeFile(`${root}/hook.js`, 'export default function () { process.stderr.write("the hook ran\\n"); }');
+    expect(await host.wkfs("plugins")).toMatchObject({ code: 0, stderr: "the hook ran\n" });
+
+    await chmod(host.path("data"), 0o777);
+    for (const command of [
+      ["plugins"],
+      ["plugins", "install", "file:/nowhere"],
+      ["plugins:link", "."],
+      ["daemon", "--check", ...CONFIG],
+    ]) {
+      const { code, stderr } = await host.wkfs(...command);
+      expect(code).toBe(2);
+      expect(stderr).toContain("can be written by others");
+      expect(stderr).not.toContain("the hook ran");
+    }
+  });
+
+  it("says with 4 that a server refused, and with 3 that nobody is there behind the web server", async () => {
+    await using host = await Sandbox.create();
+    await installed(host);
+    const statuses = [403, 504];
+    const server = createServer((_, response) => response.writeHead(statuses.shift() ?? 500).end()).listen(
+      0,
+      "127.0.0.1",
+    );
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/x`;
+    await host.wkfs("install", "client", "--url", url, "--keys", "etc/v1.json", "--force");
+    expect(await host.wkfs("client", "info")).toMatchObject({ code: 4, stdout: "" });
+    expect(await host.wkfs("client", "info")).toMatchObject({ code: 3, stdout: "" });
+    server.close();
+  });
+});
