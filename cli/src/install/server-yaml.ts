@@ -20,7 +20,7 @@ export interface ServerSettings {
   readonly mail: MailSettings | undefined;
 }
 
-export interface MailSettings {
+interface MailSettings {
   readonly host: string;
   readonly port: number;
   readonly from: string;
