@@ -4,3 +4,4 @@ export * from "./memory-transport.ts";
 export * from "./transport-suite.ts";
 export * from "./memory-firewall.ts";
 export * from "./memory-store.ts";
+export * from "./firewall-suite.ts";

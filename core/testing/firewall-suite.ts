@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { type Firewall, type FirewallChange, inverse } from "../src/contracts/firewall.ts";
+import { parseAddress } from "../src/model/address.ts";
+import { isWkfsError } from "../src/model/errors.ts";
+import { type Lease, leaseId } from "../src/model/lease.ts";
+import type { Protocol } from "../src/model/port.ts";
+
+/** The two functions of a test runner that a suite needs; vitest, node:test, mocha and jest have them. */
+export interface TestRunner {
+  readonly describe: (name: string, body: () => void) => void;
+  readonly it: (name: string, body: () => Promise<void>) => void;
+}
+
+/** A firewall to test, and its surroundings. */
+export interface FirewallUnderTest extends AsyncDisposable {
+  /** Makes another firewall object over the same kernel and configuration, as a restart does. */
+  make(): Promise<Firewall>;
+  /** The same plugin configured beside the first one, on the same kernel. */
+  makeSecond?(): Promise<Firewall>;
+  /** The time that the firewall goes by, in ms since the epoch. */
+  now(): number;
+  /** Ways in which somebody may break the hooks underneath. */
+  readonly harm?: Readonly<Record<string, () => Promise<void>>>;
+  /** Two leases of which the kernel refuses the second: for "all of it or none". */
+  refused?(): readonly [Lease, Lease];
+  /** Everything that the kernel holds, as text: for "exact undo". */
+  snapshot?(): Promise<string>;
+}
+
+/**
+ * What the contract `Firewall` promises, as tests. Each test gets a firewall of its own from `prepare`, with an
+ * empty kernel under it.
+ */
+export function firewallSuite(name: string, { describe, it }: TestRunner, prepare: () => Promise<FirewallUnderTest>): void {
+  describe(`${name} keeps the firewall contract:`, () => {
+    const test = (what: string, body: (firewall: Firewall, subject: FirewallUnderTest) => Promise<void>): void =>
+      it(what, async () => {
+        await using subject = await prepare();
+        const firewall = await subject.make();
+        try {
+          await body(firewall, subject);
+        } finally {
+          await firewall.detach();
+        }
+      });
+
+    test("attach makes the hooks, and is idempotent", async (firewall, { snapshot }) => {
+      await firewall.attach();
+      const made = await snapshot?.();
+      assert.deepEqual((await firewall.check()).missing, []);
+      await firewall.attach();
+      assert.deepEqual(await firewall.list(), { missing: [], leases: [] });
+      assert.equal(await snapshot?.(), made);
+    });
+
+    test("apply opens, list reads it back with the time left", async (firewall, subject) => {
+      await firewall.attach();
+      const leases = [lease(firewall, 1, "tcp", 22, subject.now() + 60_000), lease(firewall, 2, "udp", 1194, subject.now() + 90_500)];
+      await firewall.apply(change({ open: leases }));
+      await expectHeld(firewall, leases);
+      const { count } = await firewall.check();
+      assert.ok(count === undefined || count === 2);
+    });
+
+    test("addresses of every kind are read back as they were written", async (firewall, subject) => {
+      await firewall.attach();
+      const { families } = firewall.capabilities;
+      const texts = [
+        ...(families.includes("ipv4") ? ["10.0.0.1", "192.0.2.255", "1.2.3.4"] : []),
+        ...(families.includes("ipv6") ? ["fd91::2", "2001:db8::", "2001:db8:0:1::", "::1:2:3", "fe80::1"] : []),
+      ];
+      const leases = texts.map((text) => ({ ...lease(firewall, 1, "tcp", 22, subject.now() + 60_000), address: parseAddress(text) }));
+      await firewall.apply(change({ open: leases }));
+      await expectHeld(firewall, leases);
+    });
+
+    test("renewing moves the deadline and makes no second lease", async (firewall, subject) => {
+      await firewall.attach();
+      const first = lease(firewall, 1, "tcp", 22, subject.now() + 30_000);
+      const later = { ...first, deadline: subject.now() + 300_000 };
+      await firewall.apply(change({ open: [first] }));
+      await firewall.apply(change({ open: [later], before: [first] }));
+      await expectHeld(firewall, [later]);
+      await firewall.apply(change({ open: [first], before: [later] }));
+      await expectHeld(firewall, [first]);
+    });
+
+    test("closing closes, and closing what is closed is no error", async (firewall, subject) => {
+      await firewall.attach();
+      const leases = [1, 2, 3].map((host) => lease(firewall, host, "tcp", 22, subject.now() + 60_000));
+      await firewall.apply(change({ open: leases }));
+      await firewall.apply(change({ close: leases.slice(0, 2), before: leases.slice(0, 2) }));
+      await firewall.apply(change({ close: leases.slice(0, 2) }));
+      await expectHeld(firewall, leases.slice(2));
+    });
+
+    test("an empty change changes nothing", async (firewall) => {
+      await firewall.attach();
+      await firewall.apply(change({}));
+      await expectHeld(firewall, []);
+    });
+
+    test("a change of thousands is one change", async (firewall, subject) => {
+      await firewall.attach();
+      const leases = Array.from({ length: 3000 }, (_, host) => lease(firewall, host + 1, "tcp", 22, subject.now() + 600_000));
+      await firewall.apply(change({ open: leases }));
+      assert.equal((await firewall.list()).leases.length, 3000);
+      await firewall.apply(change({ close: leases, before: leases }));
+      await expectHeld(firewall, []);
+    });
+
+    test("what one change holds is in the kernel or, when it is refused, none of it is", async (firewall, subject) => {
+      await firewall.attach();
+      const standing = lease(firewall, 9, "tcp", 22, subject.now() + 60_000);
+      const closing = lease(firewall, 8, "tcp", 22, subject.now() + 60_000);
+      await firewall.apply(change({ open: [standing, closing] }));
+      const [good, bad] = subject.refused?.() ?? foreigners(firewall, subject.now());
+      const moved = { ...standing, deadline: subject.now() + 500_000 };
+      const failure = firewall.apply({ open: [good, moved, bad], close: [closing], before: [standing, closing] });
+      await assert.rejects(failure, (error) => isWkfsError(error, "FIREWALL_FAILED") || isWkfsError(error, "FIREWALL_FULL"));
+      await expectHeld(firewall, [standing, closing]);
+    });
+
+    test("a change is undone by its inverse", async (firewall, subject) => {
+      await firewall.attach();
+      const standing = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
+      await firewall.apply(change({ open: [standing] }));
+      const both = change({ open: [{ ...standing, deadline: subject.now() + 300_000 }, lease(firewall, 2, "tcp", 22, subject.now() + 60_000)], before: [standing] });
+      await firewall.apply(both);
+      await firewall.apply(inverse(both));
+      await expectHeld(firewall, [standing]);
+    });
+
+    test("a restart takes over what is open", async (firewall, subject) => {
+      await firewall.attach();
+      const standing = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
+      await firewall.apply(change({ open: [standing] }));
+      await firewall.release();
+      await firewall.release();
+      const next = await subject.make();
+      await next.attach();
+      await expectHeld(next, [standing]);
+      await next.detach();
+    });
+
+    test("detach is the exact undo, also of a former run, and idempotent", async (firewall, subject) => {
+      const before = await subject.snapshot?.();
+      await firewall.attach();
+      await firewall.apply(change({ open: [lease(firewall, 1, "tcp", 22, subject.now() + 60_000)] }));
+      await firewall.release();
+      const other = await subject.make();
+      await other.detach();
+      await other.detach();
+      assert.equal(await subject.snapshot?.(), before);
+      const again = await subject.make();
+      await again.attach();
+      await expectHeld(again, []);
+      await again.detach();
+    });
+
+    test("harm is noticed, says in words what it is, and attach mends it", async (firewall, subject) => {
+      for (const [what, harm] of Object.entries(subject.harm ?? {})) {
+        await firewall.attach();
+        const standing = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
+        await firewall.apply(change({ open: [standing] }));
+        await harm();
+        const { missing, count } = await firewall.check();
+        assert.ok(missing.length > 0 || count === 0, `${what} was not noticed`);
+        assert.deepEqual((await firewall.list()).missing, missing, what);
+        await firewall.attach();
+        await firewall.apply(change({ open: [standing] }));
+        assert.deepEqual((await firewall.check()).missing, [], what);
+        await expectHeld(firewall, [standing]);
+      }
+    });
+
+    test("two instances leave each other alone", async (firewall, subject) => {
+      if (subject.makeSecond === undefined) return;
+      const second = await subject.makeSecond();
+      await firewall.attach();
+      await second.attach();
+      const one = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
+      const two = lease(firewall, 2, "tcp", 22, subject.now() + 60_000);
+      await firewall.apply(change({ open: [one] }));
+      await second.apply(change({ open: [two] }));
+      await expectHeld(firewall, [one]);
+      await expectHeld(second, [two]);
+      await second.detach();
+      await expectHeld(firewall, [one]);
+    });
+  });
+}
+
+function change(parts: Partial<FirewallChange>): FirewallChange {
+  return { open: [], close: [], before: [], ...parts };
+}
+
+/** A lease of a host that the firewall takes; equal numbers give equal hosts. */
+function lease(firewall: Firewall, host: number, protocol: Protocol, number: number, deadline: number): Lease {
+  const text = firewall.capabilities.families.includes("ipv4") ? `10.9.${host >> 8}.${host & 255}` : `fd91::${host.toString(16)}`;
+  return { address: parseAddress(text), port: { protocol, number }, client: "suite", openedAt: deadline - 60_000, deadline };
+}
+
+/** A good lease, and one of a family that the firewall does not take; where it takes both, of a port that is none. */
+function foreigners(firewall: Firewall, now: number): readonly [Lease, Lease] {
+  const good = lease(firewall, 20, "tcp", 22, now + 60_000);
+  if (firewall.capabilities.families.length > 1) return [good, { ...good, port: { protocol: "tcp", number: 70_000 } }];
+  const text = good.address.family === "ipv4" ? "fd91::99" : "10.9.9.9";
+  return [good, { ...good, address: parseAddress(text) }];
+}
+
+async function expectHeld(firewall: Firewall, leases: readonly Lease[]): Promise<void> {
+  const { leases: held } = await firewall.list();
+  const ids = (keys: readonly Parameters<typeof leaseId>[0][]) => keys.map(leaseId).toSorted();
+  assert.deepEqual(ids(held), ids(leases));
+  const { resolution } = firewall.capabilities;
+  for (const { deadline, ...key } of held) {
+    if (deadline === undefined) continue;
+    const wanted = leases.find((one) => leaseId(one) === leaseId(key))!.deadline;
+    // One step for rounding when it was written, one for reading, and the time that the test took.
+    const off = deadline - wanted;
+    assert.ok(Math.abs(off) <= 2 * resolution + 1000, `${leaseId(key)} ends ${off} ms off its deadline`);
+  }
+}

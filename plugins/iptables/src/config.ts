@@ -1,0 +1,44 @@
+import { z } from "zod";
+
+export type Family = "ipv4" | "ipv6";
+
+/** Names that reach a line of iptables-restore: nothing in them can end a word. */
+const chainName = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,27}$/, "expected a chain's name: letters, digits and _ . -, at most 28");
+const setName = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}$/, "expected a set's name: letters, digits and _ . -, at most 31");
+/** So long that it fits into a comment of the kernel, which holds 255 characters, in base64. */
+const ruleSpec = z
+  .string()
+  .max(150)
+  .regex(/^-[\x20-\x7e]*$/, 'expected a rule as `iptables -S` prints it, without "-A INPUT"');
+
+/** What stands beside `use: iptables` or `use: ip6tables`. */
+export function configSchema(family: Family) {
+  return z
+    .strictObject({
+      mode: z.enum(["guard", "allow"]).default("guard"),
+      /** The chain of the administrator's that ours hangs in. */
+      parent: chainName.default("INPUT"),
+      chain: chainName.default("wkfs"),
+      /** Where in the parent, counted from 1, the chain hangs in `mode: allow`. */
+      position: z.number().int().min(1).max(100_000).default(1),
+      /** The ipset; two instances on a host need two. */
+      set: setName.optional(),
+      /** Most leases that the set holds. */
+      size: z.number().int().min(16).max(10_000_000).default(262_144),
+      /** Whether leases are elements of an ipset, or rules that only wkfs itself ends. */
+      ipset: z.enum(["auto", "always", "never"]).default("auto"),
+      /** Rules of the parent that are taken out while wkfs runs in `mode: allow`. */
+      takeOut: z.array(ruleSpec).max(32).default([]),
+    })
+    .refine((config) => config.mode === "allow" || config.takeOut.length === 0, {
+      path: ["takeOut"],
+      message: "rules are taken out in `mode: allow` only; the guard comes before them",
+    })
+    .transform((config) => ({ ...config, set: config.set ?? `${config.chain}-${family === "ipv4" ? "v4" : "v6"}`.slice(-31) }));
+}
+
+export type IptablesConfig = z.output<ReturnType<typeof configSchema>>;

@@ -1,0 +1,143 @@
+import {
+  type Firewall,
+  type FirewallCapabilities,
+  type FirewallChange,
+  type FirewallCheck,
+  type FirewallState,
+  type PluginContext,
+  WkfsError,
+} from "@wkfs/core";
+import type { Family, IptablesConfig } from "./config.ts";
+import { type LeaseTable, RuleLeases, SetLeases } from "./leases.ts";
+import type { Netfilter } from "./netfilter.ts";
+import { type Ruleset, attachTransaction, chainRules, detachTransaction, missingFrom, openChain, parseRuleset, putBackTransaction } from "./ruleset.ts";
+
+/** Largest timeout of an ipset element in seconds: more overflows the kernel's milliseconds. */
+const MAX_TIMEOUT = 2_147_483;
+
+/**
+ * A chain of ours in the administrator's filter table, and the leases in a set that one of its rules looks
+ * into. Without sets the leases are rules of a second chain, and core ends them.
+ */
+export class IptablesFirewall implements Firewall {
+  readonly #family: Family;
+  readonly #config: IptablesConfig;
+  readonly #context: PluginContext;
+  readonly #netfilter: Netfilter;
+  #sets: boolean;
+
+  private constructor(family: Family, config: IptablesConfig, context: PluginContext, netfilter: Netfilter, sets: boolean) {
+    this.#family = family;
+    this.#config = config;
+    this.#context = context;
+    this.#netfilter = netfilter;
+    this.#sets = sets;
+  }
+
+  /** Asks the host whether it has sets; changes nothing. */
+  static async create(family: Family, config: IptablesConfig, context: PluginContext, netfilter: Netfilter): Promise<IptablesFirewall> {
+    const sets = config.ipset !== "never" && (await netfilter.hasSets());
+    if (!sets && config.ipset === "always") {
+      throw new WkfsError("HOST_UNSUPPORTED", "the configuration says `ipset: always`, and ipset does not run on this host", {
+        hint: "apt-get install ipset; inside a container the kernel's modules ip_set and xt_set must be there.",
+      });
+    }
+    return new IptablesFirewall(family, config, context, netfilter, sets);
+  }
+
+  get capabilities(): FirewallCapabilities {
+    return {
+      families: [this.#family],
+      expiry: this.#sets ? "kernel" : "core",
+      maxTimeout: MAX_TIMEOUT,
+      resolution: this.#sets ? 1000 : 1,
+      prefixes: false,
+    };
+  }
+
+  async attach(): Promise<void> {
+    if (this.#sets) await this.#attachSet();
+    if (!this.#sets) {
+      this.#context.log.warn(
+        { chain: this.#config.chain },
+        "leases are plain rules, because this host has no ipset: if the daemon crashes, open ports stay open until it is started again; apt-get install ipset",
+      );
+    }
+    const ruleset = await this.#ruleset();
+    if (this.#missing(ruleset).length === 0) return;
+    await this.#netfilter.restore(attachTransaction(ruleset, this.#config, this.#rules, this.#sets));
+  }
+
+  apply(change: FirewallChange): Promise<void> {
+    const foreign = [...change.open, ...change.close].find(({ address }) => address.family !== this.#family);
+    if (foreign !== undefined) {
+      return Promise.reject(new WkfsError("FIREWALL_FAILED", `${foreign.address.text} is no ${this.#family} address`, { hint: "Give it to the firewall of its family." }));
+    }
+    if (change.open.length + change.close.length === 0) return Promise.resolve();
+    return this.#leases.apply(change);
+  }
+
+  async check(): Promise<FirewallCheck> {
+    const missing = this.#missing(await this.#ruleset());
+    if (!this.#sets) return { missing, count: (await this.#leases.list(0)).length };
+    const set = await this.#netfilter.describeSet(this.#config.set);
+    if (set === undefined) missing.push(`the set ${this.#config.set} is gone`);
+    return { missing, count: set?.count };
+  }
+
+  async list(): Promise<FirewallState> {
+    const { missing } = await this.check();
+    const now = this.#context.clock.now();
+    const readable = !this.#sets || !missing.some((what) => what.includes(`set ${this.#config.set} is gone`));
+    return { missing, leases: readable ? await this.#leases.list(now) : [] };
+  }
+
+  async release(): Promise<void> {
+    if (this.#config.mode === "allow") {
+      const text = putBackTransaction(await this.#ruleset(), this.#config);
+      if (text !== undefined) await this.#netfilter.restore(text);
+    }
+    await this.#netfilter.close();
+  }
+
+  async detach(): Promise<void> {
+    const text = detachTransaction(await this.#ruleset(), this.#config);
+    if (text !== undefined) await this.#netfilter.restore(text);
+    await this.#netfilter.close();
+    if (await this.#netfilter.hasSets()) await this.#netfilter.destroySet(this.#config.set);
+  }
+
+  get #leases(): LeaseTable {
+    return this.#sets
+      ? new SetLeases(this.#netfilter, this.#config.set, () => this.#context.clock.now())
+      : new RuleLeases(this.#netfilter, openChain(this.#config));
+  }
+
+  get #rules(): string[] {
+    return chainRules(this.#config, this.#context.protect, this.#sets);
+  }
+
+  async #attachSet(): Promise<void> {
+    const { set, size, ipset } = this.#config;
+    try {
+      await this.#netfilter.createSet(set, size);
+    } catch (error) {
+      if (ipset === "always") throw error;
+      this.#context.log.warn({ set, error: error instanceof Error ? error.message : String(error) }, "the kernel refuses sets");
+      this.#sets = false;
+      return;
+    }
+    if ((await this.#netfilter.describeSet(set))?.fits === true) return;
+    throw new WkfsError("FIREWALL_FAILED", `there is a set ${set} of another kind on this host`, {
+      hint: `Give wkfs another one with \`set:\` in the configuration, or remove it with: ipset destroy ${set}`,
+    });
+  }
+
+  async #ruleset(): Promise<Ruleset> {
+    return parseRuleset(await this.#netfilter.save());
+  }
+
+  #missing(ruleset: Ruleset): string[] {
+    return missingFrom(ruleset, this.#config, this.#rules, this.#sets);
+  }
+}

@@ -1,0 +1,19 @@
+import { type Plugin, definePlugin, API_VERSION } from "@wkfs/core";
+import { type Family, type IptablesConfig, configSchema } from "./config.ts";
+import { IptablesFirewall } from "./firewall.ts";
+import { hostNetfilter } from "./netfilter.ts";
+
+export type { Family, IptablesConfig } from "./config.ts";
+
+/** The plugin for one family; `@wkfs/ip6tables` is the other one. */
+export function iptablesPlugin(name: string, family: Family): Plugin<"firewall", IptablesConfig> {
+  return definePlugin({
+    name,
+    apiVersion: API_VERSION,
+    kind: "firewall",
+    configSchema: configSchema(family),
+    create: (config, context) => IptablesFirewall.create(family, config, context, hostNetfilter(family, context.log)),
+  });
+}
+
+export default iptablesPlugin("iptables", "ipv4");
