@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { NetworkNamespace, execute, whyNoKernel } from "./namespace.ts";
 
 const reason = whyNoKernel();
+const userNamespaces = (await execute(["unshare", "--user", "--map-root-user", "--net", "true"])).code === 0;
 
 describe.skipIf(reason !== undefined)(`a network namespace${reason ? ` (skipped: ${reason})` : ""}`, () => {
   it("is another host than ours, joined by a cable", async () => {
@@ -19,5 +20,18 @@ describe.skipIf(reason !== undefined)(`a network namespace${reason ? ` (skipped:
     const child = namespace.spawn(["sleep", "1000"]);
     await namespace[Symbol.asyncDispose]();
     expect(child.signalCode).toBe("SIGKILL");
+  });
+});
+
+describe.skipIf(!userNamespaces)("network namespaces in a user namespace (skipped where nobody may make them)", () => {
+  it("are joined, and have a root who is not the host's", async () => {
+    await using server = await NetworkNamespace.create({ user: "own" });
+    await using client = await NetworkNamespace.create({ user: server });
+    await server.connect(client, ["10.9.0.1/24"], ["10.9.0.2/24"]);
+    expect(await client.run("ip", "route", "get", "10.9.0.1")).toContain("wire0");
+    const us = (await execute(["readlink", "/proc/self/ns/user"])).stdout;
+    const theirs = await Promise.all([server, client].map((host) => host.run("readlink", "/proc/self/ns/user")));
+    expect(theirs[0]).not.toBe(us);
+    expect(theirs[1]).toBe(theirs[0]);
   });
 });

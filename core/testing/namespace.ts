@@ -8,28 +8,44 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+export interface NetworkNamespaceOptions {
+  readonly user?: "own" | NetworkNamespace;
+}
+
 /**
  * A network namespace of one's own: a host with its own interfaces, packet filter and sets.
  *
  * It is held by a child process that reads from a pipe of this process, so it is gone when this
- * process is gone, however that ended. Needs root, or a user namespace in which we are root.
+ * process is gone, however that ended. Needs root; or, with `user`, a kernel that lets everybody make
+ * user namespaces.
  */
 export class NetworkNamespace implements AsyncDisposable {
   readonly pid: number;
   /** The argv to put before a command so that it runs inside. */
   readonly prefix: readonly string[];
+  readonly #user: readonly string[];
   readonly #holder: ChildProcess;
   readonly #children = new Set<ChildProcess>();
 
-  private constructor(holder: ChildProcess, pid: number) {
+  private constructor(holder: ChildProcess, pid: number, user: readonly string[] | undefined) {
     this.#holder = holder;
     this.pid = pid;
-    this.prefix = ["nsenter", `--net=/proc/${pid}/ns/net`, "--"];
+    this.#user = user ?? [`--user=/proc/${pid}/ns/user`, "--preserve-credentials"];
+    this.prefix = ["nsenter", ...this.#user, `--net=/proc/${pid}/ns/net`, "--"];
   }
 
-  static async create(): Promise<NetworkNamespace> {
+  /**
+   * `user: "own"` makes it in a user namespace of its own, whose root is the user that we are; `user` with
+   * another host makes it in that one's, which it must not outlive, so that the two can be joined.
+   */
+  static async create({ user }: NetworkNamespaceOptions = {}): Promise<NetworkNamespace> {
+    const entered = user === "own" ? undefined : user === undefined ? [] : user.#user;
+    const enter = entered === undefined || entered.length === 0 ? [] : ["nsenter", ...entered, "--"];
+    const userFlags = user === "own" ? ["--user", "--map-root-user"] : [];
     // `cat` says one line when it runs, which is after unshare has done its work.
-    const holder = spawn("unshare", ["--net", "sh", "-c", "echo up; exec cat"], { stdio: ["pipe", "pipe", "pipe"] });
+    const argv = [...enter, "unshare", ...userFlags, "--net", "sh", "-c", "echo up; exec cat"];
+    // A session of its own: Ctrl-C is ours to answer, and does not take the ground from under what we run.
+    const holder = spawn(argv[0]!, argv.slice(1), { stdio: ["pipe", "pipe", "pipe"], detached: true });
     const failed = once(holder, "close").then(() => {
       throw new WkfsError("HOST_UNSUPPORTED", "cannot make a network namespace", {
         hint: "Run as root, or under `unshare --user --map-root-user`.",
@@ -44,7 +60,7 @@ export class NetworkNamespace implements AsyncDisposable {
     holder.unref();
     for (const stream of [holder.stdin, holder.stdout, holder.stderr])
       (stream as unknown as { unref?(): void } | null)?.unref?.();
-    const namespace = new NetworkNamespace(holder, holder.pid!);
+    const namespace = new NetworkNamespace(holder, holder.pid!, entered);
     await namespace.run("ip", "link", "set", "lo", "up");
     return namespace;
   }
@@ -107,6 +123,7 @@ export class NetworkNamespace implements AsyncDisposable {
     );
     if (this.#holder.exitCode !== null || this.#holder.signalCode !== null) return;
     const gone = once(this.#holder, "exit");
+    this.#holder.ref();
     this.#holder.kill("SIGKILL");
     await gone;
   }
