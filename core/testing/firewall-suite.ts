@@ -31,7 +31,11 @@ export interface FirewallUnderTest extends AsyncDisposable {
  * What the contract `Firewall` promises, as tests. Each test gets a firewall of its own from `prepare`, with an
  * empty kernel under it.
  */
-export function firewallSuite(name: string, { describe, it }: TestRunner, prepare: () => Promise<FirewallUnderTest>): void {
+export function firewallSuite(
+  name: string,
+  { describe, it }: TestRunner,
+  prepare: () => Promise<FirewallUnderTest>,
+): void {
   describe(`${name} keeps the firewall contract:`, () => {
     const test = (what: string, body: (firewall: Firewall, subject: FirewallUnderTest) => Promise<void>): void =>
       it(what, async () => {
@@ -55,7 +59,10 @@ export function firewallSuite(name: string, { describe, it }: TestRunner, prepar
 
     test("apply opens, list reads it back with the time left", async (firewall, subject) => {
       await firewall.attach();
-      const leases = [lease(firewall, 1, "tcp", 22, subject.now() + 60_000), lease(firewall, 2, "udp", 1194, subject.now() + 90_500)];
+      const leases = [
+        lease(firewall, 1, "tcp", 22, subject.now() + 60_000),
+        lease(firewall, 2, "udp", 1194, subject.now() + 90_500),
+      ];
       await firewall.apply(change({ open: leases }));
       await expectHeld(firewall, leases);
       const { count } = await firewall.check();
@@ -69,7 +76,10 @@ export function firewallSuite(name: string, { describe, it }: TestRunner, prepar
         ...(families.includes("ipv4") ? ["10.0.0.1", "192.0.2.255", "1.2.3.4"] : []),
         ...(families.includes("ipv6") ? ["fd91::2", "2001:db8::", "2001:db8:0:1::", "::1:2:3", "fe80::1"] : []),
       ];
-      const leases = texts.map((text) => ({ ...lease(firewall, 1, "tcp", 22, subject.now() + 60_000), address: parseAddress(text) }));
+      const leases = texts.map((text) => ({
+        ...lease(firewall, 1, "tcp", 22, subject.now() + 60_000),
+        address: parseAddress(text),
+      }));
       await firewall.apply(change({ open: leases }));
       await expectHeld(firewall, leases);
     });
@@ -102,7 +112,9 @@ export function firewallSuite(name: string, { describe, it }: TestRunner, prepar
 
     test("a change of thousands is one change", async (firewall, subject) => {
       await firewall.attach();
-      const leases = Array.from({ length: 3000 }, (_, host) => lease(firewall, host + 1, "tcp", 22, subject.now() + 600_000));
+      const leases = Array.from({ length: 3000 }, (_, host) =>
+        lease(firewall, host + 1, "tcp", 22, subject.now() + 600_000),
+      );
       await firewall.apply(change({ open: leases }));
       assert.equal((await firewall.list()).leases.length, 3000);
       await firewall.apply(change({ close: leases, before: leases }));
@@ -117,7 +129,10 @@ export function firewallSuite(name: string, { describe, it }: TestRunner, prepar
       const [good, bad] = subject.refused?.() ?? foreigners(firewall, subject.now());
       const moved = { ...standing, deadline: subject.now() + 500_000 };
       const failure = firewall.apply({ open: [good, moved, bad], close: [closing], before: [standing, closing] });
-      await assert.rejects(failure, (error) => isWkfsError(error, "FIREWALL_FAILED") || isWkfsError(error, "FIREWALL_FULL"));
+      await assert.rejects(
+        failure,
+        (error) => isWkfsError(error, "FIREWALL_FAILED") || isWkfsError(error, "FIREWALL_FULL"),
+      );
       await expectHeld(firewall, [standing, closing]);
     });
 
@@ -125,7 +140,13 @@ export function firewallSuite(name: string, { describe, it }: TestRunner, prepar
       await firewall.attach();
       const standing = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
       await firewall.apply(change({ open: [standing] }));
-      const both = change({ open: [{ ...standing, deadline: subject.now() + 300_000 }, lease(firewall, 2, "tcp", 22, subject.now() + 60_000)], before: [standing] });
+      const both = change({
+        open: [
+          { ...standing, deadline: subject.now() + 300_000 },
+          lease(firewall, 2, "tcp", 22, subject.now() + 60_000),
+        ],
+        before: [standing],
+      });
       await firewall.apply(both);
       await firewall.apply(inverse(both));
       await expectHeld(firewall, [standing]);
@@ -197,8 +218,16 @@ function change(parts: Partial<FirewallChange>): FirewallChange {
 
 /** A lease of a host that the firewall takes; equal numbers give equal hosts. */
 function lease(firewall: Firewall, host: number, protocol: Protocol, number: number, deadline: number): Lease {
-  const text = firewall.capabilities.families.includes("ipv4") ? `10.9.${host >> 8}.${host & 255}` : `fd91::${host.toString(16)}`;
-  return { address: parseAddress(text), port: { protocol, number }, client: "suite", openedAt: deadline - 60_000, deadline };
+  const text = firewall.capabilities.families.includes("ipv4")
+    ? `10.9.${host >> 8}.${host & 255}`
+    : `fd91::${host.toString(16)}`;
+  return {
+    address: parseAddress(text),
+    port: { protocol, number },
+    client: "suite",
+    openedAt: deadline - 60_000,
+    deadline,
+  };
 }
 
 /** A good lease, and one of a family that the firewall does not take; where it takes both, of a port that is none. */

@@ -72,6 +72,7 @@ export class Reconcile {
         await this.#failed(firewall.name, messageOf(error));
       }
     }
+    this.#log.debug({ everything }, "checked the packet filter");
   }
 
   async #look(firewall: Named<Firewall>, everything: boolean): Promise<void> {
