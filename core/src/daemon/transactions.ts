@@ -111,7 +111,11 @@ export class Transactions {
     const now = clock.now();
     const draft = new Map<string, Lease>();
     const events: WkfsEvent[] = [];
-    const answers: [Waiting, KnockOutcome][] = [];
+    const answers: {
+      readonly waiting: Waiting;
+      readonly client: string | undefined;
+      readonly outcome: KnockOutcome;
+    }[] = [];
     for (const waiting of batch) {
       const { knock } = waiting;
       const client = policy.clientOf(knock);
@@ -119,15 +123,16 @@ export class Transactions {
         client === undefined ? undefined : policy.decide(knock, client, now, (id) => draft.get(id) ?? book.get(id));
       for (const lease of [...(decision?.opened ?? []), ...(decision?.renewed ?? [])]) draft.set(leaseId(lease), lease);
       events.push(...eventsOf(knock, client, decision, now));
-      answers.push([waiting, outcomeOf(decision)]);
+      answers.push({ waiting, client: client ?? knock.client, outcome: outcomeOf(decision) });
     }
 
     const refusal = await this.#commit([...draft.values()], events);
     if (refusal !== undefined && batch.length > 1) return false;
-    for (const [{ knock, answer }, outcome] of answers) {
+    for (const { waiting, client, outcome } of answers) {
+      const { knock, answer } = waiting;
       const given = "refusal" in outcome || refusal === undefined ? outcome : { refusal };
       log.info(
-        { address: knock.address.text, client: knock.client, ...summary(given) },
+        { address: knock.address.text, client, ...summary(given) },
         "refusal" in given ? "knock refused" : "knock granted",
       );
       answer(given);

@@ -1,0 +1,159 @@
+import { execFileSync } from "node:child_process";
+import { API_VERSION, type AnyPlugin, type Notification, type Notifier, definePlugin } from "@wkfs/core";
+import { checkServerConfig } from "@wkfs/core/config";
+import { Services, createDaemon } from "@wkfs/core/daemon";
+import { createGateway } from "@wkfs/core/gateway";
+import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, settle } from "@wkfs/core/testing";
+import { ContainerModule, inject, injectable } from "inversify";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+
+const clock = new FakeClock();
+const link = new MemoryLink();
+
+/** The four kinds, as plugins of a program that embeds core. */
+const plugins: AnyPlugin[] = [
+  definePlugin({
+    name: "fw",
+    apiVersion: API_VERSION,
+    kind: "firewall",
+    configSchema: z.strictObject({ chain: z.string().optional() }),
+    create: () => new MemoryFirewall({ clock }),
+  }),
+  definePlugin({
+    name: "st",
+    apiVersion: API_VERSION,
+    kind: "store",
+    configSchema: z.strictObject({}),
+    create: () => new MemoryStore(),
+  }),
+  definePlugin({
+    name: "tr",
+    apiVersion: API_VERSION,
+    kind: "transport",
+    configSchema: z.strictObject({}),
+    create: () => link.transport(),
+  }),
+];
+const sections = { protect: { tcp: [22] }, firewall: [{ use: "fw" }], store: { use: "st" }, transport: { use: "tr" } };
+const configOf = (more: object = {}) => checkServerConfig({ ...sections, ...more });
+
+const told: Notification[] = [];
+@injectable()
+class Messenger implements Notifier {
+  readonly #addressee: string;
+  constructor(@inject("addressee") addressee: string) {
+    this.#addressee = addressee;
+  }
+  async notify(notification: Notification): Promise<void> {
+    told.push({ ...notification, host: this.#addressee });
+  }
+  async close(): Promise<void> {}
+}
+
+describe("an embedder", () => {
+  it("replaces a service with a decorated class of its own, by binding its id again", async () => {
+    const module = new ContainerModule(({ bind }) => {
+      bind("addressee").toConstantValue("the operators");
+      bind(Messenger).toSelf();
+      bind(Services.Notifiers).toResolvedValue((plugin: Messenger) => [{ name: "messenger", plugin }], [Messenger]);
+    });
+    await using daemon = await createDaemon({ config: await configOf(), plugins, modules: [module] });
+    await daemon.start();
+    await link
+      .transport()
+      .call({ ip: "10.0.0.2", ports: [{ proto: "TCP", num: 22 }], time: 5 }, new AbortController().signal);
+    await settle();
+    expect(told).toMatchObject([{ host: "the operators", events: [{ type: "opened" }] }]);
+  });
+
+  it("makes daemons that know nothing of each other", async () => {
+    const one = await createDaemon({ config: await configOf(), plugins });
+    const two = await createDaemon({ config: await configOf(), plugins });
+    expect(one).not.toBe(two);
+    expect(one.leases).not.toBe(two.leases);
+    await Promise.all([one.stop(), two.stop()]);
+    await expect(one.start()).rejects.toMatchObject({ code: "STATE_INVALID" });
+  });
+});
+
+describe("plugins are checked before any of their code runs", () => {
+  const untouchable = {
+    name: "fw",
+    apiVersion: API_VERSION,
+    kind: "firewall",
+    configSchema: z.strictObject({}),
+    create: () => expect.unreachable(),
+  } as const;
+
+  it.each<[string, unknown[]]>([
+    ["of another API version", [{ ...untouchable, apiVersion: 99 }]],
+    ["of an unknown kind", [{ ...untouchable, kind: "cloud" }]],
+    ["twice", [untouchable, untouchable]],
+    ["without create", [{ ...untouchable, create: undefined }]],
+    ["without a schema", [{ ...untouchable, configSchema: undefined }]],
+    ["that are none", [{}]],
+    ["with a name that is none", [{ ...untouchable, name: "../x" }]],
+  ])("%s are refused", async (_, given) => {
+    const failure = createDaemon({ config: await configOf(), plugins: given as AnyPlugin[] });
+    await expect(failure).rejects.toMatchObject({ code: "PLUGIN_INVALID", hint: expect.any(String) });
+  });
+
+  it.each<[string, object, string, RegExp]>([
+    ["an unknown plugin", { store: { use: "redis" } }, "PLUGIN_INVALID", /config\.store: there is no plugin "redis"/],
+    ["one of another kind", { store: { use: "fw" } }, "PLUGIN_INVALID", /"fw" is a firewall, and a store belongs here/],
+    [
+      "an unknown key of a plugin",
+      { firewall: [{ use: "fw", chian: "x" }] },
+      "CONFIG_INVALID",
+      /plugin fw: unknown key "firewall\.0\.chian"; did you mean "chain"\?/,
+    ],
+    ["no firewall", { firewall: undefined }, "CONFIG_INVALID", /no section "firewall"/],
+    ["no store", { store: undefined }, "CONFIG_INVALID", /no section "store"/],
+    ["no transport", { transport: undefined }, "CONFIG_INVALID", /no section "transport"/],
+  ])("%s stops the making", async (_, more, code, text) => {
+    const failure = createDaemon({ config: await configOf(more), plugins });
+    await expect(failure).rejects.toMatchObject({ code });
+    await expect(failure).rejects.toThrow(text);
+  });
+
+  it("a gateway without its section is refused", async () => {
+    await expect(createGateway({ config: await configOf(), plugins })).rejects.toThrow(/no section "gateway"/);
+  });
+
+  it("a plugin whose create fails stops the making", async () => {
+    const failing = definePlugin({
+      name: "slow",
+      apiVersion: API_VERSION,
+      kind: "store",
+      configSchema: z.strictObject({}),
+      create: () => Promise.reject(new Error("no")),
+    });
+    await expect(
+      createDaemon({ config: await configOf({ store: { use: "slow" } }), plugins: [...plugins, failing] }),
+    ).rejects.toThrow("no");
+  });
+});
+
+describe("each process loads what it runs", () => {
+  const loaded = (entry: string) => {
+    const code = `import { registerHooks } from "node:module"; const seen = new Set();
+      registerHooks({ load(url, context, next) { const name = /node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1]; if (name) seen.add(name); return next(url, context); } });
+      await import(${JSON.stringify(entry)}); console.log(JSON.stringify([...seen]));`;
+    return JSON.parse(
+      execFileSync(process.execPath, ["--input-type=module", "-e", code], {
+        encoding: "utf8",
+        cwd: new URL(".", import.meta.url),
+      }),
+    ) as string[];
+  };
+
+  it("the daemon no restify, the client neither restify nor inversify", () => {
+    expect(loaded("@wkfs/core/gateway")).toEqual(expect.arrayContaining(["restify", "inversify"]));
+    expect(loaded("@wkfs/core/daemon")).toContain("inversify");
+    expect(loaded("@wkfs/core/daemon")).not.toContain("restify");
+    expect(loaded("@wkfs/core/client")).not.toContain("inversify");
+    expect(loaded("@wkfs/core/client")).not.toContain("restify");
+    expect(loaded("@wkfs/core")).toEqual(["ipaddr.js"]);
+  });
+});
