@@ -244,6 +244,20 @@ describe("a restart", () => {
     expect(await second.kernel()).toEqual([]);
   });
 
+  it("goes by the configuration of now: a port that is offered no longer shuts, and no lease lasts longer than it may", async () => {
+    const clock = new FakeClock();
+    const store = new MemoryStore();
+    const first = await TestDaemon.start({ clock, store });
+    await first.ask({ time: 600, ports: [TCP22, { proto: "TCP", num: 5432 }] });
+    await first.daemon.stop();
+    await using second = await TestDaemon.start({ clock, store, protect: { tcp: [22], maxTime: 30 } });
+    expect(second.daemon.leases.all().map(({ port, deadline }) => [port.number, deadline - clock.now()])).toEqual([
+      [22, 30_000],
+    ]);
+    expect([...store.leasesOnDisk.values()]).toEqual(second.daemon.leases.all());
+    expect(await second.kernel()).toEqual(["10.91.0.2 tcp/22"]);
+  });
+
   it("fills an empty kernel, as after a reboot, and empties it of what nobody leased", async () => {
     const clock = new FakeClock();
     const store = new MemoryStore();

@@ -66,7 +66,7 @@ describe.concurrent("wkfs install server", () => {
 
   it("overwrites nothing without --force, and keeps keys, path and URL with it", async () => {
     await using host = await Sandbox.create();
-    await host.wkfs(...SERVER, "--url", "https://www.example.org/hidden", "--path", "/hidden");
+    await host.wkfs(...SERVER, "--url", "https://www.example.org", "--path", "/hidden");
     const before = await readFile(host.path("etc/v1.json"), "utf8");
     const again = await host.wkfs(...SERVER, "--state-dir", "other");
     expect(again.code).toBe(2);

@@ -61,7 +61,10 @@ export async function installServer(installation: ServerInstallation): Promise<S
   const clientFolder = join(folder, "client");
   const former = await formerInstallation(files.config, join(clientFolder, CLIENT_FILE));
   const path = installation.path ?? former.path ?? `/${randomBytes(16).toString("hex")}`;
-  const url = installation.url ?? urlFor(installation.settings.listen, path, former.url);
+  const url =
+    installation.url === undefined
+      ? urlFor(installation.settings.listen, path, former.url)
+      : withPath(installation.url, path);
   const settings = { ...installation.settings, path, ...files, database: join(stateDir, "wkfs.db") };
   await checkSettings(settings, url, folder);
   if (!force) await refuseExisting(files.config);
@@ -121,6 +124,12 @@ async function formerInstallation(
   const server = await loadServerConfig(config).catch(() => undefined);
   const knocker = await loadClientConfig(client).catch(() => undefined);
   return { path: server?.gateway?.path, url: knocker?.url };
+}
+
+/** A URL without a path names the host alone; the gateway is at its path there. */
+function withPath(url: string, path: string): string {
+  const parsed = URL.parse(url);
+  return parsed?.pathname === "/" ? new URL(path, parsed).href : url;
 }
 
 function urlFor(listen: string, path: string, former: string | undefined): string {

@@ -49,11 +49,12 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
     core.bind(DaemonId).toResolvedValue(
       (config, clock, log, abort, store, all, notifiers, transport) => {
         const book = new LeaseBook();
+        const policy = new Policy(config);
         const firewalls = new Firewalls(all, log);
         const notifications = new Notifications(notifiers, store, hostname(), clock, log);
         const transactions = new Transactions({
           book,
-          policy: new Policy(config),
+          policy,
           store,
           firewalls,
           notifications,
@@ -63,6 +64,7 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         const reconcile = new Reconcile(firewalls, book, transactions, clock, log);
         return new Daemon({
           book,
+          policy,
           store,
           firewalls,
           transport,

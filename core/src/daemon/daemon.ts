@@ -7,6 +7,7 @@ import { applyTo, partFor, whole } from "./firewalls.ts";
 import { grantHandler } from "./grants.ts";
 import type { LeaseBook } from "./lease-book.ts";
 import type { Notifications } from "./notifications.ts";
+import type { Policy } from "./policy.ts";
 import type { Reconcile } from "./reconcile.ts";
 import type { Status } from "../lifecycle/status.ts";
 import { withTimeLimit } from "../lifecycle/time-limit.ts";
@@ -14,6 +15,7 @@ import type { Transactions } from "./transactions.ts";
 
 export interface DaemonParts {
   readonly book: LeaseBook;
+  readonly policy: Policy;
   readonly store: Store;
   readonly firewalls: Firewalls;
   readonly transport: Transport;
@@ -100,17 +102,18 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #startParts(): Promise<void> {
-    const { book, store, firewalls, transport, transactions, notifications, reconcile, clock, log } = this.#parts;
+    const { book, policy, store, firewalls, transport, transactions, notifications, reconcile, clock, log } =
+      this.#parts;
     await withTimeLimit(store.open(), STEP_LIMIT, "store: open");
     this.#undo.push({ what: "store", run: () => withTimeLimit(store.close(), STEP_LIMIT, "store: close") });
 
     const now = clock.now();
     const known = await withTimeLimit(store.leases(), STEP_LIMIT, "store: leases");
-    const standing = known.filter(({ deadline }) => deadline > now);
+    const standing = policy.uphold(known, now);
     const ended = known.filter(({ deadline }) => deadline <= now);
     book.put(standing);
     const expired = ended.length > 0 ? [{ type: "expired", time: now, leases: ended } as const] : [];
-    await store.write({ remove: ended, append: expired, forgetBefore: now - HISTORY });
+    await store.write({ remove: known, put: standing, append: expired, forgetBefore: now - HISTORY });
 
     this.#undo.push({ what: "firewalls", run: () => this.#release() });
     await reconcile.begin();

@@ -59,4 +59,17 @@ export class Policy {
     }
     return { opened, renewed, refused };
   }
+
+  /**
+   * What is left at `now` of leases that a former run gave: those that have time left, for ports that are still
+   * protected, and for no longer than a new lease would last. So neither a changed configuration nor a clock that
+   * was wrong keeps a port open.
+   */
+  uphold(leases: readonly Lease[], now: number): Lease[] {
+    const { protect } = this.#config;
+    const latest = now + protect.maxTime * 1000;
+    return leases
+      .filter(({ deadline, port }) => deadline > now && includesPort(protect, port))
+      .map((lease) => ({ ...lease, deadline: Math.min(lease.deadline, latest) }));
+  }
 }
