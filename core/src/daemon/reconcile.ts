@@ -123,7 +123,7 @@ export class Reconcile {
  * What must change so that the kernel holds `expected` and nothing else. A time left may differ by two
  * steps of the kernel's counting, one for rounding up when it was written and one for reading it.
  */
-export function difference(
+function difference(
   expected: readonly Lease[],
   kernel: readonly KernelLease[],
   resolution: number,

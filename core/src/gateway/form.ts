@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { Busboy } from "@fastify/busboy";
 
 /** Most bytes of a request's body. A knock has less than one thousand. */
-export const BODY_LIMIT = 65_536;
+const BODY_LIMIT = 65_536;
 
 /** Reads a body; undefined when it is larger than the limit, of which no more is then read. */
 export async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
