@@ -5,3 +5,4 @@ export * from "./transport-suite.ts";
 export * from "./memory-firewall.ts";
 export * from "./memory-store.ts";
 export * from "./firewall-suite.ts";
+export * from "./store-suite.ts";

@@ -28,8 +28,7 @@ export class Firewalls {
 
   /**
    * Resolves when every kernel holds the change. When one refuses, the others are put back and the
-   * refusal is thrown; where even that fails, the error says that the kernel's state is unknown
-   * (`unsettled`), so that the caller has it compared.
+   * refusal is thrown. Where even that fails it is logged; the caller has the kernels compared.
    */
   async apply(change: FirewallChange): Promise<void> {
     this.#refuseHomeless(change.open);
@@ -41,22 +40,20 @@ export class Firewalls {
         await applyTo(firewall, part);
         done.push([firewall, part]);
       } catch (error) {
-        throw (await this.#takeBack(done)) && !isTimeout(error) ? error : unsettled(error);
+        await this.#takeBack(done);
+        throw error;
       }
     }
   }
 
-  async #takeBack(done: readonly [Named<Firewall>, FirewallChange][]): Promise<boolean> {
-    let settled = true;
+  async #takeBack(done: readonly [Named<Firewall>, FirewallChange][]): Promise<void> {
     for (const [firewall, part] of done.toReversed()) {
       try {
         await applyTo(firewall, inverse(part));
       } catch (error) {
-        settled = false;
         this.#log.error({ firewall: firewall.name, error: messageOf(error) }, "could not take a change back");
       }
     }
-    return settled;
   }
 
   #refuseHomeless(leases: readonly Lease[]): void {
@@ -66,23 +63,6 @@ export class Firewalls {
       hint: "Add one to `firewall:` in the configuration, ip6tables for IPv6.",
     });
   }
-}
-
-/** Where the kernel may hold something that the caller was told it does not. */
-const UNSETTLED = new WeakSet<object>();
-
-export function isUnsettled(error: unknown): boolean {
-  return typeof error === "object" && error !== null && UNSETTLED.has(error);
-}
-
-function unsettled(error: unknown): unknown {
-  const thrown = error instanceof Error ? error : new Error(messageOf(error));
-  UNSETTLED.add(thrown);
-  return thrown;
-}
-
-function isTimeout(error: unknown): boolean {
-  return error instanceof WkfsError && error.code === "PLUGIN_TIMEOUT";
 }
 
 export function partFor(firewall: Firewall, change: FirewallChange): FirewallChange {

@@ -5,7 +5,7 @@ import { messageOf } from "../model/errors.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import type { Knock, KnockOutcome } from "../model/knock.ts";
 import { type Lease, leaseId } from "../model/lease.ts";
-import { type Firewalls, isUnsettled } from "./firewalls.ts";
+import type { Firewalls } from "./firewalls.ts";
 import type { LeaseBook } from "./lease-book.ts";
 import type { Notifications } from "./notifications.ts";
 import type { Decision, Policy } from "./policy.ts";
@@ -161,7 +161,8 @@ export class Transactions {
         await firewalls.apply(change);
       } catch (error) {
         log.error({ error: messageOf(error) }, "the packet filter refused a change; nothing was opened");
-        if (isUnsettled(error)) this.suspect = true;
+        // It may hold half of it, where a back end could not undo what it had begun.
+        this.suspect = true;
         await this.#forget(change, enqueue);
         return "firewall_failed";
       }

@@ -122,9 +122,9 @@ async function bind(server: Server, listen: string): Promise<void> {
     path === undefined
       ? { host: listen.slice(0, colon).replaceAll(/[[\]]/g, ""), port: Number(listen.slice(colon + 1)) }
       : { path };
-  const { server: http } = server;
   await new Promise<void>((resolve, reject) => {
-    http.once("error", (error) =>
+    // restify hands on the errors of its server, and one that nobody listens to ends the process.
+    server.once("error", (error: Error) =>
       reject(
         new WkfsError("HOST_UNSUPPORTED", `cannot listen on ${listen}: ${messageOf(error)}`, {
           hint: "Another program has this address, or it is not this host's; change gateway.listen.",
@@ -132,8 +132,8 @@ async function bind(server: Server, listen: string): Promise<void> {
         }),
       ),
     );
-    http.listen(options, () => {
-      http.removeAllListeners("error");
+    server.server.listen(options, () => {
+      server.removeAllListeners("error");
       resolve();
     });
   });

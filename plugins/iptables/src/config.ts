@@ -2,10 +2,14 @@ import { z } from "zod";
 
 export type Family = "ipv4" | "ipv6";
 
-/** Names that reach a line of iptables-restore: nothing in them can end a word. */
-const chainName = z
+/** Names that reach a line of iptables-restore: nothing in them can end a word. The kernel takes 28 characters. */
+const parentName = z
   .string()
   .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,27}$/, "expected a chain's name: letters, digits and _ . -, at most 28");
+/** Shorter by what the name of the chain with the leases has more. */
+const chainName = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,22}$/, "expected a chain's name: letters, digits and _ . -, at most 23");
 const setName = z
   .string()
   .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}$/, "expected a set's name: letters, digits and _ . -, at most 31");
@@ -21,7 +25,7 @@ export function configSchema(family: Family) {
     .strictObject({
       mode: z.enum(["guard", "allow"]).default("guard"),
       /** The chain of the administrator's that ours hangs in. */
-      parent: chainName.default("INPUT"),
+      parent: parentName.default("INPUT"),
       chain: chainName.default("wkfs"),
       /** Where in the parent, counted from 1, the chain hangs in `mode: allow`. */
       position: z.number().int().min(1).max(100_000).default(1),
@@ -38,7 +42,10 @@ export function configSchema(family: Family) {
       path: ["takeOut"],
       message: "rules are taken out in `mode: allow` only; the guard comes before them",
     })
-    .transform((config) => ({ ...config, set: config.set ?? `${config.chain}-${family === "ipv4" ? "v4" : "v6"}`.slice(-31) }));
+    .transform((config) => ({
+      ...config,
+      set: config.set ?? `${config.chain}-${family === "ipv4" ? "v4" : "v6"}`,
+    }));
 }
 
 export type IptablesConfig = z.output<ReturnType<typeof configSchema>>;

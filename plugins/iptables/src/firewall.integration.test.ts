@@ -13,7 +13,21 @@ const because = reason === undefined ? "" : ` (skipped: ${reason})`;
 async function onKernel(family: Family, settings: object) {
   const host = await NetworkNamespace.create();
   const tables = family === "ipv4" ? "iptables" : "ip6tables";
-  await host.run(tables, "-A", "INPUT", "-p", "tcp", "--dport", "80", "-m", "comment", "--comment", "a web server", "-j", "ACCEPT");
+  await host.run(
+    tables,
+    "-A",
+    "INPUT",
+    "-p",
+    "tcp",
+    "--dport",
+    "80",
+    "-m",
+    "comment",
+    "--comment",
+    "a web server",
+    "-j",
+    "ACCEPT",
+  );
   await host.run(tables, "-A", "INPUT", "-p", "tcp", "--dport", "22", "-j", "ACCEPT");
   const make = async (more: object = {}) => {
     const config = configSchema(family).parse({ ...settings, ...more });
@@ -23,13 +37,23 @@ async function onKernel(family: Family, settings: object) {
   const sets = !("ipset" in settings);
   const set = `wkfs-${family === "ipv4" ? "v4" : "v6"}`;
   const full = (number: number) => ({
-    address: parseAddress(`${family === "ipv4" ? "10.99.0." : "fd99::"}${number}`), port: { protocol: "tcp", number: 22 } as const, client: "suite", openedAt: Date.now(), deadline: Date.now() + 60_000,
+    address: parseAddress(`${family === "ipv4" ? "10.99.0." : "fd99::"}${number}`),
+    port: { protocol: "tcp", number: 22 } as const,
+    client: "suite",
+    openedAt: Date.now(),
+    deadline: Date.now() + 60_000,
   });
   return {
     make,
     makeSecond: () => make({ chain: "other", set: `other-${set}` }),
     now: () => Date.now(),
-    refused: () => (sets ? [full(1), { ...full(2), port: { protocol: "tcp" as const, number: 70_000 } }] : [full(1), { ...full(2), port: { protocol: "tcp" as const, number: 70_000 } }]) as [ReturnType<typeof full>, ReturnType<typeof full>],
+    refused: () =>
+      (sets
+        ? [full(1), { ...full(2), port: { protocol: "tcp" as const, number: 70_000 } }]
+        : [full(1), { ...full(2), port: { protocol: "tcp" as const, number: 70_000 } }]) as [
+        ReturnType<typeof full>,
+        ReturnType<typeof full>,
+      ],
     async snapshot() {
       const saved = await host.run(`${tables}-save`);
       // Counters, dates and what ipset says of memory are not ours.

@@ -8,12 +8,18 @@ import {
   WkfsError,
 } from "@wkfs/core";
 import type { Family, IptablesConfig } from "./config.ts";
-import { type LeaseTable, RuleLeases, SetLeases } from "./leases.ts";
+import { type LeaseTable, MAX_TIMEOUT, RuleLeases, SetLeases } from "./leases.ts";
 import type { Netfilter } from "./netfilter.ts";
-import { type Ruleset, attachTransaction, chainRules, detachTransaction, missingFrom, openChain, parseRuleset, putBackTransaction } from "./ruleset.ts";
-
-/** Largest timeout of an ipset element in seconds: more overflows the kernel's milliseconds. */
-const MAX_TIMEOUT = 2_147_483;
+import {
+  type Ruleset,
+  attachTransaction,
+  chainRules,
+  detachTransaction,
+  missingFrom,
+  openChain,
+  parseRuleset,
+  putBackTransaction,
+} from "./ruleset.ts";
 
 /**
  * A chain of ours in the administrator's filter table, and the leases in a set that one of its rules looks
@@ -26,7 +32,13 @@ export class IptablesFirewall implements Firewall {
   readonly #netfilter: Netfilter;
   #sets: boolean;
 
-  private constructor(family: Family, config: IptablesConfig, context: PluginContext, netfilter: Netfilter, sets: boolean) {
+  private constructor(
+    family: Family,
+    config: IptablesConfig,
+    context: PluginContext,
+    netfilter: Netfilter,
+    sets: boolean,
+  ) {
     this.#family = family;
     this.#config = config;
     this.#context = context;
@@ -35,12 +47,21 @@ export class IptablesFirewall implements Firewall {
   }
 
   /** Asks the host whether it has sets; changes nothing. */
-  static async create(family: Family, config: IptablesConfig, context: PluginContext, netfilter: Netfilter): Promise<IptablesFirewall> {
+  static async create(
+    family: Family,
+    config: IptablesConfig,
+    context: PluginContext,
+    netfilter: Netfilter,
+  ): Promise<IptablesFirewall> {
     const sets = config.ipset !== "never" && (await netfilter.hasSets());
     if (!sets && config.ipset === "always") {
-      throw new WkfsError("HOST_UNSUPPORTED", "the configuration says `ipset: always`, and ipset does not run on this host", {
-        hint: "apt-get install ipset; inside a container the kernel's modules ip_set and xt_set must be there.",
-      });
+      throw new WkfsError(
+        "HOST_UNSUPPORTED",
+        "the configuration says `ipset: always`, and ipset does not run on this host",
+        {
+          hint: "apt-get install ipset; inside a container the kernel's modules ip_set and xt_set must be there.",
+        },
+      );
     }
     return new IptablesFirewall(family, config, context, netfilter, sets);
   }
@@ -71,7 +92,11 @@ export class IptablesFirewall implements Firewall {
   apply(change: FirewallChange): Promise<void> {
     const foreign = [...change.open, ...change.close].find(({ address }) => address.family !== this.#family);
     if (foreign !== undefined) {
-      return Promise.reject(new WkfsError("FIREWALL_FAILED", `${foreign.address.text} is no ${this.#family} address`, { hint: "Give it to the firewall of its family." }));
+      return Promise.reject(
+        new WkfsError("FIREWALL_FAILED", `${foreign.address.text} is no ${this.#family} address`, {
+          hint: "Give it to the firewall of its family.",
+        }),
+      );
     }
     if (change.open.length + change.close.length === 0) return Promise.resolve();
     return this.#leases.apply(change);
@@ -104,7 +129,9 @@ export class IptablesFirewall implements Firewall {
     const text = detachTransaction(await this.#ruleset(), this.#config);
     if (text !== undefined) await this.#netfilter.restore(text);
     await this.#netfilter.close();
-    if (await this.#netfilter.hasSets()) await this.#netfilter.destroySet(this.#config.set);
+    // A set of another kind under that name is somebody else's.
+    if ((await this.#netfilter.hasSets()) && (await this.#netfilter.describeSet(this.#config.set))?.fits === true)
+      await this.#netfilter.destroySet(this.#config.set);
   }
 
   get #leases(): LeaseTable {
@@ -123,7 +150,10 @@ export class IptablesFirewall implements Firewall {
       await this.#netfilter.createSet(set, size);
     } catch (error) {
       if (ipset === "always") throw error;
-      this.#context.log.warn({ set, error: error instanceof Error ? error.message : String(error) }, "the kernel refuses sets");
+      this.#context.log.warn(
+        { set, error: error instanceof Error ? error.message : String(error) },
+        "the kernel refuses sets",
+      );
       this.#sets = false;
       return;
     }

@@ -1,6 +1,17 @@
-import { type FirewallChange, type KernelLease, type Lease, type LeaseKey, WkfsError, isPortNumber, leaseId, parseAddress } from "@wkfs/core";
+import {
+  type FirewallChange,
+  type KernelLease,
+  type Lease,
+  type LeaseKey,
+  isPortNumber,
+  leaseId,
+  parseAddress,
+} from "@wkfs/core";
 import type { Netfilter } from "./netfilter.ts";
 import { parseRuleset, transaction } from "./ruleset.ts";
+
+/** Largest timeout of an ipset element in seconds: more overflows the kernel's milliseconds. */
+export const MAX_TIMEOUT = 2_147_483;
 
 /** Where the leases of one firewall are kept in the kernel. */
 export interface LeaseTable {
@@ -28,7 +39,10 @@ export class SetLeases implements LeaseTable {
       await this.#netfilter.writeSet(lines);
     } catch (error) {
       const stood = new Set(before.map(leaseId));
-      const undo = [...open.filter((lease) => !stood.has(leaseId(lease))).map((lease) => this.#del(lease)), ...before.map((lease) => this.#add(lease))];
+      const undo = [
+        ...open.filter((lease) => !stood.has(leaseId(lease))).map((lease) => this.#del(lease)),
+        ...before.map((lease) => this.#add(lease)),
+      ];
       // When even that is refused, the first refusal says why.
       await this.#netfilter.writeSet(undo).catch(() => {});
       throw error;
@@ -36,21 +50,19 @@ export class SetLeases implements LeaseTable {
   }
 
   async list(now: number): Promise<KernelLease[]> {
-    return (await this.#netfilter.readSet(this.#set)).map((line) => {
+    return (await this.#netfilter.readSet(this.#set)).flatMap((line) => {
       const [, address, protocol, port, timeout] = /^(\S+),(tcp|udp):(\d+) timeout (\d+)$/.exec(line) ?? [];
-      const number = Number(port);
-      if (address === undefined || (protocol !== "tcp" && protocol !== "udp") || !isPortNumber(number)) {
-        throw new WkfsError("FIREWALL_FAILED", `the set ${this.#set} holds "${line}", which wkfs did not write`, {
-          hint: `Take it out with: ipset del ${this.#set} ${line.split(" ")[0]}`,
-        });
-      }
-      return { address: parseAddress(address), port: { protocol, number }, deadline: now + Number(timeout) * 1000 };
+      const key = leaseKey(address, protocol, port);
+      // 0 is an element without an end: it reads as one with the latest end of all, so that it is seen to be wrong.
+      return key === undefined ? [] : [{ ...key, deadline: now + (Number(timeout) || MAX_TIMEOUT) * 1000 }];
     });
   }
 
   #add(lease: Lease): string {
     // Whole seconds, rounded up: the kernel never ends a lease before its deadline.
-    const timeout = Math.max(1, Math.ceil((lease.deadline - this.#now()) / 1000));
+    const timeout = Math.ceil((lease.deadline - this.#now()) / 1000);
+    // A lease that has ended meanwhile is not opened again; and a timeout of 0 would be no end at all.
+    if (timeout <= 0) return this.#del(lease);
     return `add ${this.#set} ${element(lease)} timeout ${timeout}`;
   }
 
@@ -87,16 +99,30 @@ export class RuleLeases implements LeaseTable {
   }
 
   async list(): Promise<KernelLease[]> {
-    return (parseRuleset(await this.#netfilter.save()).get(this.#chain) ?? []).map((line) => {
-      const [, address, protocol, port] = /^-s (\S+)\/(?:32|128) -p (tcp|udp) -m (?:tcp|udp) --dport (\d+) -j ACCEPT$/.exec(line) ?? [];
-      const number = Number(port);
-      if (address === undefined || (protocol !== "tcp" && protocol !== "udp") || !isPortNumber(number)) {
-        throw new WkfsError("FIREWALL_FAILED", `the chain ${this.#chain} holds "${line}", which wkfs did not write`, {
-          hint: `Take it out with: iptables -D ${this.#chain} ${line}`,
-        });
-      }
-      return { address: parseAddress(address), port: { protocol, number } };
-    });
+    return (parseRuleset(await this.#netfilter.save()).get(this.#chain) ?? []).flatMap(
+      (line) => leaseOfRule(line) ?? [],
+    );
+  }
+}
+
+/** The lease that a rule is; undefined for a rule that wkfs did not write. */
+export function leaseOfRule(line: string): LeaseKey | undefined {
+  const [, address, protocol, port] =
+    /^-s (\S+)\/(?:32|128) -p (tcp|udp) -m (?:tcp|udp) --dport (\d+) -j ACCEPT$/.exec(line) ?? [];
+  return leaseKey(address, protocol, port);
+}
+
+function leaseKey(
+  address: string | undefined,
+  protocol: string | undefined,
+  port: string | undefined,
+): LeaseKey | undefined {
+  const number = Number(port);
+  if (address === undefined || (protocol !== "tcp" && protocol !== "udp") || !isPortNumber(number)) return undefined;
+  try {
+    return { address: parseAddress(address), port: { protocol, number } };
+  } catch {
+    return undefined;
   }
 }
 

@@ -75,7 +75,18 @@ export function hostNetfilter(family: Family, log: Logger, prefix: readonly stri
       }
     },
     async createSet(name, size) {
-      const argv = ["ipset", "create", name, "hash:ip,port", "family", programs.family, "timeout", "600", "maxelem", String(size)];
+      const argv = [
+        "ipset",
+        "create",
+        name,
+        "hash:ip,port",
+        "family",
+        programs.family,
+        "timeout",
+        "600",
+        "maxelem",
+        String(size),
+      ];
       const result = await execute([...prefix, ...argv]);
       if (result.code !== 0 && !alreadyThere(result.stderr)) throw refusal(argv, result.stderr);
     },
@@ -124,7 +135,11 @@ function alreadyGone(stderr: string): boolean {
 
 /** The error for a program that was refused by the kernel, with what it said. */
 export function refusal(argv: readonly string[], said: string): WkfsError {
-  const text = said.trim().replaceAll(/\s*\n\s*/g, "; ").slice(0, 500) || "no reason given";
+  const text =
+    said
+      .trim()
+      .replaceAll(/\s*\n\s*/g, "; ")
+      .slice(0, 500) || "no reason given";
   if (/Hash is full/.test(said)) {
     return new WkfsError("FIREWALL_FULL", `${argv[0]}: ${text}`, {
       hint: "Raise `size` of the firewall in the configuration; the set is made anew after `wkfs daemon --detach`.",
@@ -136,7 +151,9 @@ export function refusal(argv: readonly string[], said: string): WkfsError {
 }
 
 export function missingProgram(program: string): WkfsError {
-  return new WkfsError("HOST_UNSUPPORTED", `the program ${program} is not installed`, { hint: "apt-get install iptables ipset" });
+  return new WkfsError("HOST_UNSUPPORTED", `the program ${program} is not installed`, {
+    hint: "apt-get install iptables ipset",
+  });
 }
 
 /** Debian keeps these programs where the PATH of an unprivileged user does not lead. */
@@ -147,7 +164,12 @@ export function programEnvironment(): NodeJS.ProcessEnv {
 function execute(argv: readonly string[], input = ""): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const [program, ...args] = argv;
-    const child = spawn(program!, args, { stdio: "pipe", env: programEnvironment(), timeout: TIME_LIMIT, killSignal: "SIGKILL" });
+    const child = spawn(program!, args, {
+      stdio: "pipe",
+      env: programEnvironment(),
+      timeout: TIME_LIMIT,
+      killSignal: "SIGKILL",
+    });
     const output: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
     let size = 0;
     for (const name of ["stdout", "stderr"] as const) {
@@ -157,12 +179,16 @@ function execute(argv: readonly string[], input = ""): Promise<Finished> {
         else output[name].push(chunk);
       });
     }
-    child.on("error", (error: NodeJS.ErrnoException) => reject(error.code === "ENOENT" ? missingProgram(program!) : refusal(argv, error.message)));
+    child.on("error", (error: NodeJS.ErrnoException) =>
+      reject(error.code === "ENOENT" ? missingProgram(program!) : refusal(argv, error.message)),
+    );
     child.on("close", (code, signal) => {
       const text = (name: "stdout" | "stderr") => Buffer.concat(output[name]).toString();
-      const stderr = signal === null ? text("stderr") : `${text("stderr")}\nended by ${signal} after at most ${TIME_LIMIT / 1000} s`;
+      const stderr =
+        signal === null ? text("stderr") : `${text("stderr")}\nended by ${signal} after at most ${TIME_LIMIT / 1000} s`;
       // A program behind a prefix that cannot be started gives 127.
-      if (code === 127 && /not found|No such file/.test(stderr)) reject(missingProgram(argv.find((word) => /tables|ipset/.test(word)) ?? program!));
+      if (code === 127 && /not found|No such file/.test(stderr))
+        reject(missingProgram(argv.find((word) => /tables|ipset/.test(word)) ?? program!));
       else resolve({ code: code ?? 1, stdout: text("stdout"), stderr });
     });
     // A program that ends without reading its input breaks the pipe; its exit code tells.

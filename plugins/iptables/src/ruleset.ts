@@ -1,5 +1,6 @@
 import type { ProtectedPorts } from "@wkfs/core";
 import type { IptablesConfig } from "./config.ts";
+import { leaseOfRule } from "./leases.ts";
 
 /**
  * The texts of iptables-save and iptables-restore: what our chains shall hold, what a ruleset does hold, and the
@@ -23,7 +24,9 @@ export function parseRuleset(saved: string): Ruleset {
 
 /** Words of a rule; iptables-save quotes some of them. Two rules are the same when their words are. */
 export function wordsOf(rule: string): string[] {
-  return [...rule.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, bare]) => bare ?? quoted!.replaceAll(/\\(.)/g, "$1"));
+  return [...rule.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(
+    ([, quoted, bare]) => bare ?? quoted!.replaceAll(/\\(.)/g, "$1"),
+  );
 }
 
 function sameRule(a: string, b: string): boolean {
@@ -38,7 +41,7 @@ const MULTIPORT = 15;
 
 /** The chain that holds leases as rules, where there is no set. */
 export function openChain(config: IptablesConfig): string {
-  return `${config.chain.slice(0, 23)}-open`;
+  return `${config.chain}-open`;
 }
 
 /** What our chain shall hold. `sets` says whether leases are elements of a set or rules of `openChain`. */
@@ -50,7 +53,9 @@ export function chainRules(config: IptablesConfig, protect: ProtectedPorts, sets
     "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
     lease,
     ...(["tcp", "udp"] as const).flatMap((protocol) =>
-      chunks(protect[protocol], MULTIPORT).map((ports) => `-p ${protocol} -m multiport --dports ${ports.join(",")} -j DROP`),
+      chunks(protect[protocol], MULTIPORT).map(
+        (ports) => `-p ${protocol} -m multiport --dports ${ports.join(",")} -j DROP`,
+      ),
     ),
   ];
 }
@@ -60,7 +65,12 @@ export function jumpRule(config: IptablesConfig): string {
 }
 
 /** What of ours is not as it shall be, in words; empty when everything is. */
-export function missingFrom(ruleset: Ruleset, config: IptablesConfig, rules: readonly string[], sets: boolean): string[] {
+export function missingFrom(
+  ruleset: Ruleset,
+  config: IptablesConfig,
+  rules: readonly string[],
+  sets: boolean,
+): string[] {
   const parent = ruleset.get(config.parent) ?? [];
   const chain = ruleset.get(config.chain);
   const jumps = positions(parent, jumpRule(config));
@@ -70,6 +80,10 @@ export function missingFrom(ruleset: Ruleset, config: IptablesConfig, rules: rea
     missing.push(`the chain ${config.chain} holds other rules than wkfs wrote`);
   }
   if (!sets && !ruleset.has(openChain(config))) missing.push(`the chain ${openChain(config)} is gone`);
+  else if (!sets && foreignRules(ruleset, config) > 0)
+    missing.push(`the chain ${openChain(config)} holds rules that are no leases`);
+  if (stale(ruleset, config).length > 0)
+    missing.push(`rules of ${config.parent} that are no longer to be taken out are not back`);
   if (jumps.length === 0) missing.push(`${config.parent} does not jump to ${config.chain}`);
   else if (jumps.length > 1) missing.push(`${config.parent} jumps to ${config.chain} ${jumps.length} times`);
   else if (config.mode === "guard" && parent.slice(0, jumps[0]).some((rule) => !isGuardJump(rule))) {
@@ -91,12 +105,21 @@ function isGuardJump(rule: string): boolean {
  * The transaction that makes our chains what they shall be, from whatever the ruleset holds. The kernel takes it as
  * a whole: there is no moment without a guard. Leases that are rules stay.
  */
-export function attachTransaction(ruleset: Ruleset, config: IptablesConfig, rules: readonly string[], sets: boolean): string {
+export function attachTransaction(
+  ruleset: Ruleset,
+  config: IptablesConfig,
+  rules: readonly string[],
+  sets: boolean,
+): string {
   const { parent, chain } = config;
   const before = ruleset.get(parent) ?? [];
   const lines = [`:${chain} - [0:0]`];
   if (!sets && !ruleset.has(openChain(config))) lines.push(`:${openChain(config)} - [0:0]`);
-  lines.push(...rules.map((rule) => `-A ${chain} ${rule}`));
+  else if (!sets && foreignRules(ruleset, config) > 0) {
+    const leases = (ruleset.get(openChain(config)) ?? []).filter((rule) => leaseOfRule(rule) !== undefined);
+    lines.push(`-F ${openChain(config)}`, ...leases.map((rule) => `-A ${openChain(config)} ${rule}`));
+  }
+  lines.push(...rules.map((rule) => `-A ${chain} ${rule}`), ...stale(ruleset, config));
   for (const spec of config.takeOut) {
     for (const position of positions(before, spec)) {
       lines.push(`-R ${parent} ${position + 1} -m comment --comment ${placeholder(config, spec)}`);
@@ -117,11 +140,16 @@ export function putBackTransaction(ruleset: Ruleset, config: IptablesConfig): st
 
 /** The transaction that takes everything of ours out; undefined when there is nothing. */
 export function detachTransaction(ruleset: Ruleset, config: IptablesConfig): string | undefined {
-  const jumps = positions(ruleset.get(config.parent) ?? [], jumpRule(config));
   const chains = [config.chain, openChain(config)].filter((name) => ruleset.has(name));
+  // Also jumps that the administrator added: a chain that is jumped to cannot be removed.
+  const jumps = [...ruleset].flatMap(([name, rules]) =>
+    chains.includes(name)
+      ? []
+      : rules.filter((rule) => chains.includes(targetOf(rule))).map((rule) => `-D ${name} ${rule}`),
+  );
   const lines = [
     ...putBackLines(ruleset, config),
-    ...jumps.map(() => `-D ${config.parent} ${jumpRule(config)}`),
+    ...jumps,
     ...chains.map((name) => `-F ${name}`),
     ...chains.map((name) => `-X ${name}`),
   ];
@@ -144,12 +172,33 @@ function placeholderMark({ chain }: IptablesConfig): string {
   return `wkfs-out:${chain}:`;
 }
 
-function putBackLines(ruleset: Ruleset, config: IptablesConfig): string[] {
+/** The lines that put back what a former run took out and this configuration does not. */
+function stale(ruleset: Ruleset, config: IptablesConfig): string[] {
+  const kept = config.mode === "allow" ? config.takeOut : [];
+  return putBackLines(ruleset, config, (spec) => !kept.some((other) => sameRule(other, spec)));
+}
+
+/** How many rules of the chain of leases are none. */
+function foreignRules(ruleset: Ruleset, config: IptablesConfig): number {
+  return (ruleset.get(openChain(config)) ?? []).filter((rule) => leaseOfRule(rule) === undefined).length;
+}
+
+function targetOf(rule: string): string {
+  const words = wordsOf(rule);
+  return words[words.findIndex((word) => word === "-j" || word === "-g") + 1] ?? "";
+}
+
+function putBackLines(
+  ruleset: Ruleset,
+  config: IptablesConfig,
+  which: (spec: string) => boolean = () => true,
+): string[] {
   return (ruleset.get(config.parent) ?? []).flatMap((rule, index) => {
     const words = wordsOf(rule);
     const mark = placeholderMark(config);
     if (words.length !== 4 || words[2] !== "--comment" || !words[3]!.startsWith(mark)) return [];
-    return [`-R ${config.parent} ${index + 1} ${Buffer.from(words[3]!.slice(mark.length), "base64url").toString()}`];
+    const spec = Buffer.from(words[3]!.slice(mark.length), "base64url").toString();
+    return which(spec) ? [`-R ${config.parent} ${index + 1} ${spec}`] : [];
   });
 }
 
@@ -158,5 +207,7 @@ function positions(rules: readonly string[], rule: string): number[] {
 }
 
 function chunks<Item>(items: readonly Item[], size: number): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
 }

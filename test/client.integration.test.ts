@@ -1,0 +1,254 @@
+import { writeFile } from "node:fs/promises";
+import { type RequestListener, type Server, createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type Client, type KeepOpenReport, createClient } from "@wkfs/core/client";
+import { loadClientConfig } from "@wkfs/core/config";
+import { FakeClock, execute } from "@wkfs/core/testing";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createV1Codec, decodeFormField, encodeFormField } from "../core/src/protocol/v1.ts";
+import { Scratch } from "./support/files.ts";
+import { TestGateway, freshKeys, keyFile, seconds } from "./support/gateway.ts";
+
+const keys = freshKeys();
+const codec = createV1Codec(keys);
+let scratch: Scratch;
+let server: Server | undefined;
+beforeEach(async () => void (scratch = await Scratch.create()));
+afterEach(async () => {
+  server?.closeAllConnections();
+  server?.close();
+  server = undefined;
+  await scratch[Symbol.asyncDispose]();
+});
+
+async function clientOf(url: string, more: object = {}, clock?: FakeClock): Promise<Client> {
+  await writeFile(scratch.path("v1.json"), keyFile(keys), { mode: 0o600 });
+  await writeFile(scratch.path("client.yaml"), JSON.stringify({ url, keys: "v1.json", ...more }));
+  return await createClient({ config: await loadClientConfig(scratch.path("client.yaml")), ...(clock && { clock }) });
+}
+
+/** A server of the test's; gives its URL. */
+async function serve(listener: RequestListener): Promise<string> {
+  server = createServer(listener);
+  await new Promise<void>((resolve) => server!.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/x`;
+}
+
+/** A server that opens packets and answers with what `reply` makes of the request. */
+function answering(reply: (request: Record<string, unknown>) => object): Promise<string> {
+  return serve((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => (body += chunk));
+    request.on("end", () => {
+      const payload = codec.open(decodeFormField(new URLSearchParams(body).get("data") ?? ""));
+      response.end(
+        codec.seal(
+          Buffer.from(JSON.stringify(reply(JSON.parse(Buffer.from(payload).toString()) as Record<string, unknown>))),
+        ),
+      );
+    });
+  });
+}
+
+/** restify's patch of `writeHead` gives nothing back in this process, so the status is set by itself. */
+const status =
+  (code: number): RequestListener =>
+  (_, response) => {
+    response.statusCode = code;
+    response.setHeader("location", "/elsewhere");
+    response.end();
+  };
+
+const info = { success: true, tcp: [22, 2222], udp: [1194], maxtime: 60, ip: "127.0.0.1" };
+
+describe("a knock", () => {
+  it("asks for what is configured, gets what is open and what is not", async () => {
+    const asked: Record<string, unknown>[] = [];
+    const expires = Math.floor(Date.now() / 1000) + 60;
+    const url = await answering(
+      (request) => (
+        asked.push(request),
+        request["api"] === "getinfo"
+          ? info
+          : { success: true, expires, opened: [{ proto: "TCP", num: 22 }], refused: [] }
+      ),
+    );
+    const client = await clientOf(url, { tcp: [22, 23], udp: [1194] });
+    expect(await client.open()).toMatchObject({
+      ip: "127.0.0.1",
+      expires,
+      ports: [
+        { port: { protocol: "tcp", number: 22 }, opened: true },
+        { port: { protocol: "tcp", number: 23 }, opened: false },
+        { port: { protocol: "udp", number: 1194 }, opened: false },
+      ],
+    });
+    expect(asked[1]).toMatchObject({
+      api: "openports",
+      ip: "127.0.0.1",
+      ports: [
+        { proto: "TCP", num: 22 },
+        { proto: "UDP", num: 1194 },
+      ],
+      time: 60,
+    });
+  });
+
+  it("takes a PHP server's word for ports that it offers, and asks for no others", async () => {
+    const expires = Math.floor(Date.now() / 1000) + 60;
+    const client = await clientOf(
+      await answering((request) => (request["api"] === "getinfo" ? info : { success: true, expires })),
+    );
+    expect((await client.open()).ports.map(({ opened }) => opened)).toEqual([true, true, true]);
+    await expect(client.open({ ports: { tcp: [23], udp: [] } })).rejects.toMatchObject({ code: "KNOCK_REFUSED" });
+  });
+
+  it.each<[string, RequestListener, string]>([
+    ["403", status(403), "KNOCK_REFUSED"],
+    ["404", status(404), "KNOCK_REFUSED"],
+    ["a redirect", status(302), "KNOCK_REFUSED"],
+    ["502", status(502), "SERVER_UNREACHABLE"],
+    ["504", status(504), "SERVER_UNREACHABLE"],
+    ["a web page", (_, response) => response.end("<html>hello</html>"), "KNOCK_REFUSED"],
+    [
+      "other keys",
+      (_, response) => response.end(createV1Codec(freshKeys()).seal(Buffer.from(JSON.stringify(info)))),
+      "KNOCK_REFUSED",
+    ],
+    ["an empty payload", (_, response) => response.end(codec.seal(Buffer.alloc(0))), "KNOCK_REFUSED"],
+    ["endless data", (_, response) => void response.write(Buffer.alloc(1_000_000)), "SERVER_UNREACHABLE"],
+    ["a broken connection", (request) => request.socket.destroy(), "SERVER_UNREACHABLE"],
+  ])("that is answered with %s is an error with a hint", async (_, listener, code) => {
+    const client = await clientOf(await serve(listener));
+    await expect(client.info()).rejects.toMatchObject({ code, hint: expect.stringMatching(/\S/) });
+  });
+
+  it("that is answered with an answer of long ago is an error", async () => {
+    const old = Math.floor(Date.now() / 1000) - 100;
+    const client = await clientOf(
+      await answering((request) => (request["api"] === "getinfo" ? info : { success: true, expires: old })),
+    );
+    await expect(client.open()).rejects.toMatchObject({ code: "KNOCK_REFUSED" });
+  });
+
+  it("to nobody is an error, and a signal ends one that waits", async () => {
+    await expect((await clientOf("http://127.0.0.1:1/x")).info()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+    const waiting = Promise.withResolvers<void>();
+    const client = await clientOf(await serve(() => waiting.resolve()));
+    const stop = new AbortController();
+    const call = client.info(stop.signal);
+    await waiting.promise;
+    stop.abort();
+    await expect(call).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+  });
+});
+
+describe("keeping ports open", () => {
+  it("renews at a third of the time, a little early; pauses longer after each failure; ends with the signal", async () => {
+    const clock = new FakeClock(Math.floor(Date.now() / 1000) * 1000);
+    let down = false;
+    let asked: string[] = [];
+    const url = await answering((request) => {
+      asked.push(String(request["api"]));
+      if (down) return { success: false, error: "down" };
+      return request["api"] === "getinfo" ? info : { success: true, expires: Math.floor(clock.now() / 1000) + 60 };
+    });
+    const client = await clientOf(url, {}, clock);
+    const stop = new AbortController();
+    let next = Promise.withResolvers<KeepOpenReport>();
+    const reports: KeepOpenReport[] = [];
+    const running = client.keepOpen(stop.signal, (report) => {
+      reports.push(report);
+      next.resolve(report);
+      next = Promise.withResolvers();
+    });
+    const report = async (): Promise<KeepOpenReport> => {
+      const [waiting, count] = [next.promise, reports.length];
+      if (count > 0) await clock.advance(pauseOf(reports.at(-1)!));
+      return reports.length > count ? reports.at(-1)! : await waiting;
+    };
+    const pauseOf = (one: KeepOpenReport) => (one.type === "opened" ? one.renewIn : one.retryIn);
+
+    const first = await report();
+    expect(first.type).toBe("opened");
+    expect(pauseOf(first)).toBeGreaterThanOrEqual(18_000);
+    expect(pauseOf(first)).toBeLessThanOrEqual(20_000);
+    expect((await report()).type).toBe("opened");
+    expect(asked).toEqual(["getinfo", "openports", "openports"]);
+
+    down = true;
+    const pauses: number[] = [];
+    for (let failure = 0; failure < 9; failure += 1) {
+      const failed = await report();
+      expect(failed.type).toBe("failed");
+      pauses.push(pauseOf(failed));
+    }
+    for (const [index, pause] of pauses.entries()) {
+      const longest = Math.min(60_000, 1000 * 2 ** index);
+      expect(pause).toBeGreaterThanOrEqual(longest / 2);
+      expect(pause).toBeLessThanOrEqual(longest);
+    }
+    down = false;
+    asked = [];
+    expect((await report()).type).toBe("opened");
+    expect(asked).toEqual(["getinfo", "openports"]);
+    stop.abort();
+    await running;
+    expect(clock.waiting).toBe(0);
+  });
+});
+
+describe("over TLS and over a unix socket", () => {
+  it("a gateway with a certificate answers a client that trusts it, and no other", async () => {
+    const tls = await scratch.certificate();
+    await using gateway = await TestGateway.start({ tls }, keys);
+    const url = gateway.url.replace("http:", "https:");
+    const clock = new FakeClock(seconds() * 1000);
+    expect(await (await clientOf(url, { ca: tls.cert }, clock)).info()).toMatchObject({
+      tcp: [22, 2222],
+      ip: "127.0.0.1",
+    });
+    await expect((await clientOf(url, {}, clock)).info()).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+  });
+
+  it("a gateway on a unix socket takes the address from its proxy, and a stale socket away", async () => {
+    const path = scratch.path("gateway.sock");
+    const body = `data=${encodeFormField(codec.seal(Buffer.from(JSON.stringify({ api: "getinfo", ver: 1, ts: seconds() }))))}`;
+    const ask = (headers: Record<string, string>) =>
+      new Promise<{ status: number | undefined; payload: string }>((resolve, reject) => {
+        const call = request(
+          {
+            socketPath: path,
+            path: "/8f3c0c5e",
+            method: "POST",
+            headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
+          },
+          (response) => {
+            const chunks: Buffer[] = [];
+            response.on("data", (chunk: Buffer) => chunks.push(chunk));
+            response.on("end", () =>
+              resolve({
+                status: response.statusCode,
+                payload: response.statusCode === 200 ? Buffer.from(codec.open(Buffer.concat(chunks))).toString() : "",
+              }),
+            );
+          },
+        );
+        call.on("error", reject);
+        call.end(body);
+      });
+    // A socket that a process left behind when it was killed.
+    await execute([
+      process.execPath,
+      "-e",
+      `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`,
+    ]);
+    await using gateway = await TestGateway.start({ listen: `unix:${path}` }, keys);
+    expect(gateway.gateway.address).toBe(`unix:${path}`);
+    expect((await ask({ "x-forwarded-for": "192.0.2.7" })).payload).toContain('"ip":"192.0.2.7"');
+    expect((await ask({})).status).toBe(403);
+    await expect(TestGateway.start({ listen: `unix:${path}` }, keys)).rejects.toMatchObject({
+      code: "HOST_UNSUPPORTED",
+    });
+  });
+});
