@@ -71,10 +71,10 @@ async function processesOf(folder: string): Promise<readonly string[]> {
 }
 
 const skipped = reason === undefined ? "" : ` (skipped: ${reason})`;
-describe.skipIf(reason !== undefined)(`the demo on a kernel${skipped}`, () => {
+describe.skipIf(reason !== undefined)(`the demo on a kernel${skipped}`, { timeout: 90_000 }, () => {
   const systemPath = () => process.env["PATH"] ?? "";
 
-  it("shows the main job over IPv4 and IPv6, and leaves nothing behind", { timeout: 90_000 }, async () => {
+  it("shows the main job over IPv4 and IPv6, and leaves nothing behind", async () => {
     await using demo = await Demo.start(systemPath);
     const { code, stdout, stderr } = await demo.ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -114,9 +114,16 @@ describe.skipIf(reason !== undefined)(`the demo on a kernel${skipped}`, () => {
     expect((await demo.ended).code).toBe(exit);
     expect(await demo.leftovers()).toEqual([]);
   });
+
+  it("leaves no process behind when it is killed", async () => {
+    await using demo = await Demo.start(systemPath);
+    await demo.says(/\[open\]/);
+    demo.child.kill("SIGKILL");
+    await expect.poll(() => processesOf(demo.folder), { timeout: 10_000 }).toEqual([]);
+  });
 });
 
-describe("the demo without iptables", () => {
+describe("the demo without iptables", { timeout: 60_000 }, () => {
   const onlyNode = async (folder: string) => {
     await mkdir(join(folder, "bin"));
     await symlink(process.execPath, join(folder, "bin", "node"));

@@ -1,0 +1,46 @@
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeClientConfig } from "../install/client-config.ts";
+import { installServer } from "../install/server-config.ts";
+import { PORT, hostPort } from "./family.ts";
+
+export interface DemoServer {
+  readonly listen: string;
+  readonly transportPort: number;
+  readonly firewalls: readonly string[];
+  /** Where clients find the gateway: a host and a port each. */
+  readonly reachedAt: readonly { readonly host: string; readonly port: number }[];
+}
+
+export interface DemoFiles {
+  readonly server: string;
+  /** The client's configuration for each of `reachedAt`. */
+  readonly clients: readonly string[];
+}
+
+/** Writes what `wkfs install` writes, with fresh keys, below a folder that nobody else can enter. */
+export async function writeFiles(folder: string, server: DemoServer): Promise<DemoFiles> {
+  const { listen, transportPort, firewalls, reachedAt } = server;
+  const path = `/${randomBytes(4).toString("hex")}`;
+  const urls = reachedAt.map(({ host, port }) => `http://${hostPort(host, port)}${path}`);
+  const mail = undefined;
+  const hook = { mode: "guard", parent: "INPUT", chain: "wkfs" } as const;
+  const installed = await installServer({
+    folder: join(folder, "server"),
+    stateDir: join(folder, "state"),
+    path,
+    url: urls[0],
+    settings: { tcp: [PORT], udp: [], maxTime: 60, listen, transportPort, firewalls, mail, ...hook },
+    gid: undefined,
+    force: false,
+    newKeys: false,
+  });
+  const keys = await readFile(installed.keys, "utf8");
+  const clients: string[] = [];
+  for (const [index, url] of urls.entries()) {
+    const origin = { origin: installed.keys, replace: false };
+    clients.push((await writeClientConfig(join(folder, `client-${index}`), { url }, keys, origin)).config);
+  }
+  return { server: installed.config, clients };
+}
