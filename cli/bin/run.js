@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Plain JavaScript that any Node can read far enough to say that it is too old.
+import { existsSync } from "node:fs";
 import module from "node:module";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
@@ -10,12 +11,12 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
   process.exit(1);
 }
 
-const root = process.getuid?.() === 0;
-// Not Node's default below /tmp: there somebody else could put code for root to run.
+// Compiled code is kept where a folder for it was made, and nowhere else: not in Node's default below /tmp, where
+// somebody else could put code for root to run, and not in a folder that nobody asked for.
 const caches = process.env.XDG_CACHE_HOME ?? "";
-module.enableCompileCache(
-  root ? "/var/cache/wkfs/node" : join(isAbsolute(caches) ? caches : join(homedir(), ".cache"), "wkfs", "node"),
-);
+const cache =
+  process.getuid?.() === 0 ? "/var/cache/wkfs" : join(isAbsolute(caches) ? caches : join(homedir(), ".cache"), "wkfs");
+if (existsSync(cache)) module.enableCompileCache(join(cache, "node"));
 
 const { execute } = await import("@oclif/core");
 const { defaultDataDir, untrustedBecause } = await import("../dist/data-dir.js");
