@@ -61,11 +61,13 @@ export function storeSuite(name: string, { describe, it }: TestRunner, prepare: 
       });
 
     test("a new one is empty", async (store, again) => {
-      for (const one of [store, await again()]) {
+      const expectEmpty = async (one: Store): Promise<void> => {
         assert.deepEqual(await one.leases(), []);
         assert.deepEqual(await one.history({ limit: 10 }), []);
         assert.deepEqual(await one.pending("mail", 10), []);
-      }
+      };
+      await expectEmpty(store);
+      await expectEmpty(await again());
     });
 
     test("leases are read as they were put, ended ones too", async (store, again) => {
