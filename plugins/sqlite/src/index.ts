@@ -4,14 +4,17 @@ import { SqliteStore } from "./store.ts";
 
 export { SqliteStore } from "./store.ts";
 
-/** The default store: one SQLite file, written through to the disk (WAL, synchronous=FULL). */
+/** The default store: one SQLite file, written through to the disk. */
 export default definePlugin({
   name: "sqlite",
   apiVersion: API_VERSION,
   kind: "store",
   configSchema: z.strictObject({
-    /** The file, absolute; its folder is made when it is missing. */
-    path: z.string().regex(/^\//, "expected an absolute path"),
+    /** The file, absolute; it and its folder are made when they are missing. */
+    path: z
+      .string()
+      .max(4096)
+      .regex(/^\/[^\0]*[^/\0]$/, "expected the absolute path of a file"),
   }),
   create: ({ path }) => new SqliteStore(path),
 });
