@@ -1,9 +1,11 @@
-import { type Plugin, definePlugin, API_VERSION } from "@wkfs/core";
+import { API_VERSION, type Plugin, definePlugin } from "@wkfs/core";
 import { type Family, type IptablesConfig, configSchema } from "./config.ts";
 import { IptablesFirewall } from "./firewall.ts";
 import { hostNetfilter } from "./netfilter.ts";
 
-export type { Family, IptablesConfig } from "./config.ts";
+export { type Family, type IptablesConfig, configSchema } from "./config.ts";
+export { IptablesFirewall } from "./firewall.ts";
+export { RehearsalNetfilter } from "./rehearsal.ts";
 
 /** The plugin for one family; `@wkfs/ip6tables` is the other one. */
 export function iptablesPlugin(name: string, family: Family): Plugin<"firewall", IptablesConfig> {

@@ -47,7 +47,7 @@ function linesOf(event: WkfsEvent): string[] {
       return event.leases.map((lease) => `${at} ${event.type}: ${describe(lease)}`);
     case "refused":
       return [
-        `${at} refused (${event.reason}): ${event.client ?? "unnamed"} at ${formatAddress(event.address)}, ${ports(event.ports)}`,
+        `${at} refused (${event.reason}): ${event.client ?? "unnamed"} at ${formatAddress(event.address)}, ${portsOf(event.ports)}`,
       ];
     case "healed":
       return event.found.map((found) => `${at} put right in ${event.firewall}: ${found}`);
@@ -67,7 +67,7 @@ function describe({ client, address, port, deadline }: Lease): string {
   return `${formatPort(port)} for ${client} at ${formatAddress(address)} until ${new Date(deadline).toISOString()}`;
 }
 
-function ports(list: readonly Port[]): string {
+function portsOf(list: readonly Port[]): string {
   return list.map(formatPort).join(", ") || "no ports";
 }
 
