@@ -139,7 +139,6 @@ export class SqliteStore implements Store {
 
 function apply(change: StoreChange, statements: Statements): void {
   for (const key of change.remove ?? []) statements.remove.run(leaseId(key));
-
   for (const lease of change.put ?? []) statements.put.run(...leaseValues(lease));
   for (const event of change.append ?? []) statements.append.run(...eventValues(event));
   for (const { id, notifier, event } of change.enqueue ?? []) {
