@@ -4,8 +4,8 @@ export default defineConfig({
   test: {
     include: ["{core,plugins,cli,test,scripts}/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Two cores, and many tests wait for the kernel or a child process rather than compute.
     maxWorkers: 4,
     reporters: ["default", "./scripts/count-reporter.mjs"],

@@ -55,13 +55,13 @@ const commands = {
       socket.write("ping\n");
     });
   },
-  /** Connects anew every few milliseconds until `until` (ms since the epoch); gives when it went and when not. */
+  /** Connects anew every few milliseconds (what is dropped is silent for a second, until TCP tries again) until `until` (ms since the epoch); gives when it went and when not. */
   async watch({ until, every = 10, ...target }) {
     const tries = [];
     while (Date.now() < until) {
       const at = Date.now();
       tries.push(
-        connect({ ...target, timeout: 60 }).then(({ result, socket }) => {
+        connect({ ...target, timeout: 600 }).then(({ result, socket }) => {
           socket.destroy();
           return { at, open: result === "open" };
         }),

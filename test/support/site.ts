@@ -51,7 +51,9 @@ export class Prober {
   still(name: string): Promise<unknown> {
     return this.#ask("still", { name });
   }
-  async watch(target: Target & { readonly until: number }): Promise<{ at: number; open: boolean }[]> {
+  async watch(
+    target: Target & { readonly until: number; readonly every?: number },
+  ): Promise<{ at: number; open: boolean }[]> {
     return (await this.#ask("watch", target)) as { at: number; open: boolean }[];
   }
   serve(ports: { tcp?: number[]; udp?: number[] }): Promise<unknown> {
