@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { type RequestListener, type Server, createServer, request } from "node:http";
+import { type RequestListener, type Server, createServer, request as requestOver } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Client, type KeepOpenReport, createClient } from "@wkfs/core/client";
 import { loadClientConfig } from "@wkfs/core/config";
@@ -216,7 +216,7 @@ describe("over TLS and over a unix socket", () => {
     const body = `data=${encodeFormField(codec.seal(Buffer.from(JSON.stringify({ api: "getinfo", ver: 1, ts: seconds() }))))}`;
     const ask = (headers: Record<string, string>) =>
       new Promise<{ status: number | undefined; payload: string }>((resolve, reject) => {
-        const call = request(
+        const call = requestOver(
           {
             socketPath: path,
             path: "/8f3c0c5e",

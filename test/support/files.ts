@@ -22,30 +22,9 @@ export class Scratch implements AsyncDisposable {
   /** A certificate of its own authority for localhost and 127.0.0.1, made by openssl(1). */
   async certificate(): Promise<{ readonly cert: string; readonly key: string }> {
     const [cert, key] = [this.path("cert.pem"), this.path("key.pem")];
-    const result = await execute([
-      ...[
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-      ],
-      ...[
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
-        "-keyout",
-        key,
-        "-out",
-        cert,
-      ],
-    ]);
+    const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    const result = await execute(["openssl", "req", "-x509", ...curve, ...names, "-keyout", key, "-out", cert]);
     if (result.code !== 0) throw new Error(result.stderr);
     return { cert, key };
   }

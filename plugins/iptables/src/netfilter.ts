@@ -29,7 +29,7 @@ export interface Netfilter {
   close(): Promise<void>;
 }
 
-export interface SetDescription {
+interface SetDescription {
   /** Whether it is of the type, family and kind that we write. */
   readonly fits: boolean;
   /** Elements, ended ones that are not swept yet among them. */

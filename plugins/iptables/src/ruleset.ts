@@ -60,7 +60,7 @@ export function chainRules(config: IptablesConfig, protect: ProtectedPorts, sets
   ];
 }
 
-export function jumpRule(config: IptablesConfig): string {
+function jumpRule(config: IptablesConfig): string {
   return `-m comment --comment ${JUMP_MARK} -j ${config.chain}`;
 }
 
