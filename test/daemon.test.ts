@@ -222,6 +222,33 @@ describe("the end of leases", () => {
   });
 });
 
+describe("a clock that is set", () => {
+  it("back makes no lease last longer, in the kernel, the book and the store", async () => {
+    await using own = await TestDaemon.start();
+    await own.ask({ time: 60 });
+    await own.advance(10_000);
+    own.clock.set(-3_600_000);
+    await own.advance(5000);
+    expect(own.daemon.leases.all()[0]!.deadline - own.clock.now()).toBe(45_000);
+    expect(own.store.leasesOnDisk.get("10.91.0.2 tcp/22")!.deadline - own.clock.now()).toBe(45_000);
+    // A kernel counts down by itself; the fake's is the time of day, so it is told.
+    own.firewalls[0]!.kernel.clear();
+    await own.advance(5000);
+    await own.advance(40_000);
+    expect(own.daemon.leases.size).toBe(0);
+    expect(await own.kernel()).toEqual([]);
+  });
+
+  it("forward ends leases early, and nothing else", async () => {
+    await using own = await TestDaemon.start();
+    await own.ask({ time: 60 });
+    own.clock.set(3_600_000);
+    await own.advance(61_000);
+    expect(own.daemon.leases.size).toBe(0);
+    expect(await own.ask({ time: 60 })).toMatchObject({ success: true });
+  });
+});
+
 describe("a restart", () => {
   it("takes over what has time left, with that time, and drops what has not", async () => {
     const clock = new FakeClock();

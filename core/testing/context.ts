@@ -4,6 +4,7 @@ import type { Clock, Logger, PluginContext } from "../src/contracts/plugin.ts";
 /** A clock that stands until it is moved; timers fire while it moves, in the order of their time. */
 export class FakeClock implements Clock {
   #now: number;
+  #set = 0;
   readonly #timers = new Set<{ at: number; callback: () => void }>();
 
   constructor(now = Date.UTC(2026, 0, 1)) {
@@ -11,7 +12,16 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
+    return this.#now + this.#set;
+  }
+
+  steady(): number {
     return this.#now;
+  }
+
+  /** Sets the time of day, as an administrator or NTP does: timers do not notice. */
+  set(by: number): void {
+    this.#set += by;
   }
 
   setTimer(delay: number, callback: () => void): () => void {
@@ -73,6 +83,7 @@ export function testContext(parts: Partial<PluginContext> = {}): PluginContext {
 
 const systemClock: Clock = {
   now: () => Date.now(),
+  steady: () => performance.now(),
   setTimer(delay, callback) {
     const timer = setTimeout(callback, delay);
     return () => clearTimeout(timer);

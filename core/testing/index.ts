@@ -6,3 +6,4 @@ export * from "./memory-firewall.ts";
 export * from "./memory-store.ts";
 export * from "./firewall-suite.ts";
 export * from "./store-suite.ts";
+export * from "./notifier-suite.ts";

@@ -25,8 +25,10 @@ export interface Logger {
 
 /** Time, so that tests can hold it. */
 export interface Clock {
-  /** Milliseconds since the epoch, with a fraction where the platform has one. */
+  /** Milliseconds since the epoch. Somebody may set it, forward or back. */
   now(): number;
+  /** Milliseconds since some moment: only differences count, and nobody sets it. */
+  steady(): number;
   /** Calls back once after `delay` milliseconds; the function returned calls it off. */
   setTimer(delay: number, callback: () => void): () => void;
 }

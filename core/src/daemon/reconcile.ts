@@ -12,6 +12,8 @@ const CHECK_EVERY = 2000;
 const COMPARE_EVERY = 60_000;
 /** Milliseconds by which the kernel may be ahead of us with a lease that is just ending. */
 const SLACK = 250;
+/** Milliseconds by which the time of day must go back at once to be called a step: NTP's slewing stays below. */
+const CLOCK_STEP = 500;
 
 /**
  * Puts the packet filter right when somebody changed it underneath: looks often whether the hooks
@@ -26,6 +28,8 @@ export class Reconcile {
   readonly #failing = new Set<string>();
   #cancelTimer: (() => void) | undefined;
   #comparedAt = 0;
+  /** What the time of day was ahead of the steady clock at the last look. */
+  #offset: number | undefined;
   #stopped = false;
 
   constructor(firewalls: Firewalls, book: LeaseBook, transactions: Transactions, clock: Clock, log: Logger) {
@@ -38,6 +42,7 @@ export class Reconcile {
 
   /** Makes the hooks and brings every kernel to what the book says; a failure is the start's failure. */
   async begin(): Promise<void> {
+    this.#offset = this.#clock.now() - this.#clock.steady();
     for (const firewall of this.#firewalls.all) {
       await whole(firewall, "attach", firewall.plugin.attach());
       await this.#compare(firewall);
@@ -60,6 +65,7 @@ export class Reconcile {
 
   async #round(): Promise<void> {
     if (this.#stopped) return;
+    await this.#followClock();
     const everything = this.#transactions.suspect || this.#clock.now() - this.#comparedAt >= COMPARE_EVERY;
     if (everything) this.#comparedAt = this.#clock.now();
     this.#transactions.suspect = false;
@@ -73,6 +79,22 @@ export class Reconcile {
       }
     }
     this.#log.debug({ everything }, "checked the packet filter");
+  }
+
+  /**
+   * When the clock is set back, deadlines move back with it: by the kernel's own count they are where they were, and no lease
+   * lasts longer for it. When it is set forward leases end early, which is safe.
+   */
+  async #followClock(): Promise<void> {
+    const offset = this.#clock.now() - this.#clock.steady();
+    const step = offset - (this.#offset ?? offset);
+    this.#offset = offset;
+    if (step > -CLOCK_STEP) return;
+    this.#log.warn(
+      { seconds: Math.round(-step / 1000) },
+      "the clock was set back; leases end when they would have ended",
+    );
+    await this.#transactions.shift(step);
   }
 
   async #look(firewall: Named<Firewall>, everything: boolean): Promise<void> {
