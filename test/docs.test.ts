@@ -1,0 +1,261 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Config } from "@oclif/core";
+import { type AnyPlugin, type WkfsEvent, definePlugin } from "@wkfs/core";
+import { checkServerConfig, loadClientConfig } from "@wkfs/core/config";
+import { type Daemon, createDaemon } from "@wkfs/core/daemon";
+import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, testContext } from "@wkfs/core/testing";
+import { afterAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const PAGES = ["README.md", "ARCHITECTURE.md", "PLUGINS.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const textOf = (page: string) => readFileSync(join(root, page), "utf8");
+
+interface Block {
+  readonly page: string;
+  readonly language: string;
+  readonly text: string;
+}
+
+function blocksOf(page: string): Block[] {
+  return [...textOf(page).matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) => ({
+    page,
+    language: language!,
+    text: text!,
+  }));
+}
+const blocks = PAGES.flatMap(blocksOf);
+const ofLanguage = (...languages: string[]) => blocks.filter(({ language }) => languages.includes(language));
+
+describe("links and paths", () => {
+  it.each(PAGES)("%s links to what is there", (page) => {
+    const targets = [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!);
+    const missing = targets.filter((target) => !/^(https?:|#)/.test(target) && !existsSync(join(root, target)));
+    expect(missing).toEqual([]);
+  });
+
+  it.each(PAGES)("%s names only files of this repository that are there", (page) => {
+    const named = [...textOf(page).matchAll(/`((?:core|plugins|cli|test|scripts|\.ci)\/[\w./-]+)`/g)];
+    const paths = named.map(([, path]) => path!);
+    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+    if (page === "ARCHITECTURE.md") expect(paths.length).toBeGreaterThan(20);
+  });
+});
+
+describe("commands", async () => {
+  const config = await Config.load({ root: join(root, "cli") });
+  const commands = blocks.flatMap(({ page, language, text }) => {
+    if (language !== "sh" && language !== "ini") return [];
+    const lines = text.replaceAll(/\\\n\s*/g, " ").split("\n");
+    return lines.flatMap((line) => {
+      const [, command] = /^(?:setpriv .* |ExecStart=\/usr\/local\/bin\/)?wkfs ([^#&|;]*)/.exec(line) ?? [];
+      return command === undefined ? [] : [{ page, line: `wkfs ${command.trim()}` }];
+    });
+  });
+
+  it("are found", () => expect(commands.length).toBeGreaterThan(15));
+
+  it.each(commands)("$page: $line", async ({ line }) => {
+    const words = line.split(/\s+/).slice(1);
+    const firstFlag = words.findIndex((word) => word.startsWith("-"));
+    const names = firstFlag === -1 ? words : words.slice(0, firstFlag);
+    const known = config.findCommand(names.slice(0, 2).join(":")) ?? config.findCommand(names[0] ?? "");
+    expect(known, `no command ${names.join(" ")}`).toBeDefined();
+    const { flags, args } = known!;
+    const flagNames = words.flatMap((word) => /^--([\w-]+)/.exec(word)?.[1] ?? []);
+    expect(flagNames.filter((name) => !Object.hasOwn(flags, name) && name !== "json" && name !== "help")).toEqual([]);
+    const letters = words.flatMap((word) => /^-(\w)$/.exec(word)?.[1] ?? []);
+    expect(letters.filter((letter) => !Object.values(flags).some(({ char }) => char === letter))).toEqual([]);
+    const free = names.slice(known!.id.split(":").length);
+    if (Object.keys(args).length === 0) expect(free).toEqual([]);
+    const needed = Object.values(flags).filter(({ required }) => required);
+    expect(needed.filter(({ name }) => !flagNames.includes(name)).map(({ name }) => name)).toEqual([]);
+  });
+
+  it.each(
+    ofLanguage("sh").flatMap(({ page, text }) => [...text.matchAll(/npm run ([\w:-]+)/g)].map((m) => [page, m[1]!])),
+  )("%s: npm run %s", (_page, script) => {
+    expect(Object.keys(JSON.parse(textOf("package.json")).scripts)).toContain(script);
+  });
+});
+
+describe("configurations", () => {
+  const yaml = ofLanguage("yaml").filter(({ page }) => page === "README.md");
+
+  it.each(yaml)("of $page: $text", async ({ text }) => {
+    const value = parse(text) as object;
+    if ("url" in value) {
+      const folder = await mkdtemp(join(tmpdir(), "wkfs-docs-"));
+      try {
+        await writeFile(join(folder, "client.yaml"), text);
+        await expect(loadClientConfig(join(folder, "client.yaml"))).resolves.toBeDefined();
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+      return;
+    }
+    const config = await checkServerConfig(value);
+    for (const { use, config: own } of [config.transport, ...config.firewall, config.store, ...config.notify].filter(
+      (one) => one !== undefined,
+    )) {
+      const { default: plugin } = (await import(`@wkfs/${use}`)) as { default: AnyPlugin };
+      expect({ use, issues: (await plugin.configSchema["~standard"].validate(own)).issues }).toEqual({ use });
+    }
+  });
+
+  it("README.md names every key of the bundled plugins", async () => {
+    const named = textOf("README.md");
+    for (const [use, config] of [
+      ["localhost-tcp", { secret: "s" }],
+      ["sqlite", { path: "/p" }],
+      ["iptables", {}],
+      ["smtp-email", { host: "h", from: "a@b", to: ["c@d"] }],
+    ] as const) {
+      const { default: plugin } = (await import(`@wkfs/${use}`)) as { default: AnyPlugin };
+      const result = await plugin.configSchema["~standard"].validate(config);
+      if (result.issues === undefined)
+        expect(Object.keys(result.value as object).filter((key) => !named.includes(`\`${key}\``))).toEqual([]);
+      else expect.unreachable(use);
+    }
+  });
+});
+
+// The examples of PLUGINS.md, beside this file so that their imports resolve as those of a plugin do.
+const folder = await mkdtemp(fileURLToPath(new URL(".tmp-docs-", import.meta.url)));
+afterAll(() => rm(folder, { recursive: true, force: true }));
+const examples = ofLanguage("ts").map(({ text }) => ({ file: /^\/\/ ([\w-]+\.ts)\n/.exec(text)![1]!, text }));
+for (const { file, text } of examples) await writeFile(join(folder, file), text);
+const example = async (name: string) => (await import(join(folder, name))) as Record<string, unknown>;
+
+describe("the plugins of PLUGINS.md", () => {
+  it("compile", async () => {
+    const settings = { extends: "../../tsconfig.json", include: ["*.ts"], exclude: [] };
+    await writeFile(join(folder, "tsconfig.json"), JSON.stringify(settings));
+    const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.meta.url));
+    const run = () => execFileSync(process.execPath, [tsc, "--noEmit", "-p", folder], { encoding: "utf8" });
+    expect(run).not.toThrow();
+  });
+
+  it("the notifier has twenty lines or so, and tells of a knock", async () => {
+    expect(examples.find(({ file }) => file === "webhook.ts")!.text.split("\n").length).toBeLessThan(28);
+    const received = Promise.withResolvers<string>();
+    const hook = createServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      request.on("end", () => {
+        received.resolve(body);
+        response.end();
+      });
+    });
+    hook.listen(0, "127.0.0.1");
+    await once(hook, "listening");
+    const url = `http://127.0.0.1:${(hook.address() as AddressInfo).port}/`;
+    const link = new MemoryLink();
+    const plugins = [(await example("webhook.ts"))["default"] as AnyPlugin, ...inMemory(link)];
+    const config = await checkServerConfig({ ...sections, notify: [{ use: "webhook", url }] });
+    try {
+      await using daemon = await createDaemon({ config, plugins });
+      await daemon.start();
+      await knock(link);
+      expect(JSON.parse(await received.promise)).toMatchObject({ events: [{ type: "opened" }] });
+    } finally {
+      hook.close();
+    }
+  });
+
+  it("the notifier tells failures that may pass from those that will not", async () => {
+    const { default: webhook } = (await example("webhook.ts")) as { default: AnyPlugin };
+    let status = 404;
+    const hook = createServer((_request, response) => void response.writeHead(status).end());
+    hook.listen(0, "127.0.0.1");
+    await once(hook, "listening");
+    const url = `http://127.0.0.1:${(hook.address() as AddressInfo).port}/`;
+    const notifier = (await webhook.create({ url } as never, testContext())) as {
+      notify(notification: object, signal: AbortSignal): Promise<void>;
+    };
+    const notify = () => notifier.notify({ id: "1", host: "h", events: [] }, AbortSignal.timeout(5000));
+    try {
+      await expect(notify()).rejects.toMatchObject({ code: "NOTIFY_REJECTED" });
+      status = 503;
+      await expect(notify()).rejects.toMatchObject({ code: "NOTIFY_FAILED" });
+    } finally {
+      hook.closeAllConnections();
+      await new Promise((resolve) => hook.close(resolve));
+    }
+    await expect(notify()).rejects.toMatchObject({ code: "NOTIFY_FAILED" });
+  });
+
+  it("store, firewall and transport make a daemon, embedded as the page shows", async () => {
+    const place = await mkdtemp(join(tmpdir(), "wkfs-docs-"));
+    try {
+      await writeFile(join(place, "secret"), "the secret of both\n", { mode: 0o600 });
+      const { embeddedDaemon } = (await example("embed.ts")) as {
+        embeddedDaemon(config: object, tell: (event: WkfsEvent) => void): Promise<Daemon>;
+      };
+      const told = Promise.withResolvers<WkfsEvent>();
+      const path = join(place, "socket");
+      const config = {
+        protect: { tcp: [22] },
+        firewall: [{ use: "list-file", path: join(place, "leases") }],
+        store: { use: "json-file", path: join(place, "store.json") },
+        transport: { use: "unix-socket", path, secret: join(place, "secret") },
+      };
+      const { default: transport } = (await example("unix-socket.ts")) as { default: AnyPlugin };
+      const caller = (await transport.create({ path, secret: join(place, "secret") } as never, testContext())) as {
+        call(request: object, signal: AbortSignal): Promise<string>;
+      };
+      await using daemon = await embeddedDaemon(config, told.resolve);
+      await daemon.start();
+      const request = { ip: "192.0.2.7", ports: [{ proto: "TCP", num: 22 }], time: 60 };
+      expect(JSON.parse(await caller.call(request, AbortSignal.timeout(5000)))).toMatchObject({ success: true });
+      expect(readFileSync(join(place, "leases"), "utf8")).toBe("192.0.2.7 tcp/22\n");
+      expect(await told.promise).toMatchObject({ type: "opened" });
+    } finally {
+      await rm(place, { recursive: true });
+    }
+  });
+
+  it("an error of a plugin's configuration reads as the page says", async () => {
+    const plugins = [(await example("webhook.ts"))["default"] as AnyPlugin, ...inMemory(new MemoryLink())];
+    const config = await checkServerConfig(
+      { ...sections, notify: [{ use: "webhook", url: "https://hooks.example.org/wkfs", urls: [] }] },
+      { locate: () => "/etc/wkfs/wkfs.yaml:14" },
+    );
+    const shown = blocks.find(({ page, language }) => page === "PLUGINS.md" && language === "text")!.text.trim();
+    await expect(createDaemon({ config, plugins })).rejects.toMatchObject({ code: "CONFIG_INVALID", message: shown });
+  });
+
+  it("the package has what the installer asks for", () => {
+    const description = JSON.parse(ofLanguage("json").find(({ page }) => page === "PLUGINS.md")!.text) as object;
+    expect(description).toMatchObject({ type: "module", oclif: {}, wkfs: { apiVersion: 1 } });
+  });
+});
+
+// Registers the tests of the published suites for the examples.
+await example("suites.ts");
+
+const sections = { protect: { tcp: [22] }, firewall: [{ use: "fw" }], store: { use: "st" }, transport: { use: "tr" } };
+
+function inMemory(link: MemoryLink): AnyPlugin[] {
+  const common = { apiVersion: 1, configSchema: z.strictObject({}) };
+  const clock = new FakeClock();
+  return [
+    definePlugin({ ...common, name: "fw", kind: "firewall", create: () => new MemoryFirewall({ clock }) }),
+    definePlugin({ ...common, name: "st", kind: "store", create: () => new MemoryStore() }),
+    definePlugin({ ...common, name: "tr", kind: "transport", create: () => link.transport() }),
+  ];
+}
+
+async function knock(link: MemoryLink): Promise<void> {
+  const request = { ip: "192.0.2.7", ports: [{ proto: "TCP", num: 22 }], time: 60 };
+  await link.transport().call(request, AbortSignal.timeout(5000));
+}
