@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { API_VERSION, definePlugin } from "@wkfs/core";
 import { configSchema } from "./config.ts";
+import { readCredentials } from "./credentials.ts";
 import { SmtpNotifier } from "./notifier.ts";
 
 /** Tells by e-mail, over SMTP (RFC 5321) with STARTTLS (RFC 3207) or TLS, and a login when one is configured. */
@@ -10,8 +10,8 @@ export default definePlugin({
   kind: "notifier",
   configSchema,
   async create(config, context) {
-    const password = config.password === undefined ? undefined : await context.readSecret(config.password);
-    const ca = config.ca === undefined ? undefined : await readFile(config.ca, "utf8");
-    return new SmtpNotifier(config, password, ca);
+    // Read again for each mail: what is wrong with them shall show at the start, and what was mended shall do at once.
+    await readCredentials(config, context);
+    return new SmtpNotifier(config, context);
   },
 });

@@ -6,13 +6,26 @@ const MOST_LINES = 200;
 const LONGEST = 300;
 
 /** Subject and text of a mail about these events. Plain text without control characters, whatever is in the events. */
-export function formatMail({ host, events }: Notification): { readonly subject: string; readonly text: string } {
-  const lines = events.flatMap(linesOf).map((line) => clean(line).slice(0, LONGEST));
-  const shown = lines.slice(0, MOST_LINES);
+export function formatMail(
+  { host, events }: Notification,
+  prefix: string,
+): { readonly subject: string; readonly text: string } {
+  const lines = events.flatMap(linesOf);
+  const shown = lines.slice(0, MOST_LINES).map(clean);
   if (lines.length > shown.length) shown.push(`… and ${lines.length - shown.length} more`);
   const [first] = events;
-  const about = events.length === 1 && first !== undefined ? subjectOf(first) : `${events.length} events`;
-  return { subject: clean(`wkfs on ${host}: ${about}`).slice(0, 200), text: `${shown.join("\n")}\n` };
+  const about = events.length === 1 && first !== undefined ? subjectOf(first) : digestOf(events);
+  return {
+    subject: clean(`${prefix} on ${host.slice(0, 64)}: ${about}`).trim(),
+    text: `${clean(`Host: ${host}`)}\n\n${shown.join("\n")}\n`,
+  };
+}
+
+/** `12 events: 10 opened, 2 healed` */
+function digestOf(events: readonly WkfsEvent[]): string {
+  const counts = new Map<string, number>();
+  for (const { type } of events) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return `${events.length} events: ${[...counts].map(([type, count]) => `${count} ${type}`).join(", ")}`;
 }
 
 function subjectOf(event: WkfsEvent): string {
@@ -21,10 +34,11 @@ function subjectOf(event: WkfsEvent): string {
     case "renewed":
     case "expired": {
       const [lease] = event.leases;
-      const ports = event.leases.map(({ port }) => formatPort(port)).join(", ");
-      return lease === undefined
-        ? event.type
-        : `${ports} ${event.type} for ${lease.client} at ${formatAddress(lease.address)}`;
+      if (lease === undefined) return event.type;
+      // Who and until when come before the ports, which may be many and are cut.
+      const until = event.type === "expired" ? "" : ` until ${timeOf(lease.deadline)}`;
+      const ports = event.leases.slice(0, 20).map(({ port }) => formatPort(port));
+      return `${event.type} for ${name(lease.client)} at ${formatAddress(lease.address)}${until}: ${ports.join(", ")}`;
     }
     case "refused":
       return `knock refused (${event.reason})`;
@@ -39,7 +53,7 @@ function subjectOf(event: WkfsEvent): string {
 }
 
 function linesOf(event: WkfsEvent): string[] {
-  const at = new Date(event.time).toISOString();
+  const at = timeOf(event.time);
   switch (event.type) {
     case "opened":
     case "renewed":
@@ -47,7 +61,7 @@ function linesOf(event: WkfsEvent): string[] {
       return event.leases.map((lease) => `${at} ${event.type}: ${describe(lease)}`);
     case "refused":
       return [
-        `${at} refused (${event.reason}): ${event.client ?? "unnamed"} at ${formatAddress(event.address)}, ${portsOf(event.ports)}`,
+        `${at} refused (${event.reason}): ${name(event.client ?? "unnamed")} at ${formatAddress(event.address)}, ${portsOf(event.ports)}`,
       ];
     case "healed":
       return event.found.map((found) => `${at} put right in ${event.firewall}: ${found}`);
@@ -64,14 +78,28 @@ function linesOf(event: WkfsEvent): string[] {
 }
 
 function describe({ client, address, port, deadline }: Lease): string {
-  return `${formatPort(port)} for ${client} at ${formatAddress(address)} until ${new Date(deadline).toISOString()}`;
+  return `${formatPort(port)} for ${name(client)} at ${formatAddress(address)} until ${timeOf(deadline)}`;
 }
 
 function portsOf(list: readonly Port[]): string {
   return list.map(formatPort).join(", ") || "no ports";
 }
 
-/** A line end in a name would begin a header of somebody else's making. */
+/** `2026-01-01T12:00:00Z`; a time that no calendar has is shown as the number that it is. */
+function timeOf(time: number): string {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? `time ${time}` : date.toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+/** A client's name, short enough to leave room for the rest of a line. */
+function name(client: string): string {
+  return client.slice(0, 80);
+}
+
+/**
+ * A line of bounded length. Without control and formatting characters: a line end in a name would begin a header or a
+ * line of somebody else's making, and a change of direction would show an address backwards.
+ */
 function clean(text: string): string {
-  return text.replaceAll(/\p{C}/gu, " ");
+  return text.slice(0, LONGEST).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, " ");
 }

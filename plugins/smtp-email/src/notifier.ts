@@ -1,32 +1,55 @@
-import { hostname } from "node:os";
-import { type Notification, type Notifier, WkfsError } from "@wkfs/core";
+import { createHash } from "node:crypto";
+import { type Notification, type Notifier, type PluginContext, WkfsError, isWkfsError } from "@wkfs/core";
 import type { SmtpConfig } from "./config.ts";
+import { type Credentials, readCredentials } from "./credentials.ts";
+import { deliveryFailure, formsOf } from "./failure.ts";
 import { formatMail } from "./message.ts";
 
-/** What nodemailer puts into the errors of a conversation. */
-interface SmtpFailure {
-  readonly code?: string;
-  readonly responseCode?: number;
-  readonly command?: string;
-  readonly message: string;
-}
+/** Most bytes of one reply of a server. */
+const REPLY_LIMIT = 65_536;
+/** Milliseconds that a server has for closing its side when ours is closed. */
+const CLOSE_LIMIT = 1000;
 
 /** One connection a mail: they are rare, and a server that is down holds nothing of ours. */
 export class SmtpNotifier implements Notifier {
   readonly #config: SmtpConfig;
-  readonly #password: string | undefined;
-  readonly #ca: string | undefined;
+  readonly #context: PluginContext;
+  readonly #closed = new AbortController();
 
-  constructor(config: SmtpConfig, password: string | undefined, ca: string | undefined) {
+  constructor(config: SmtpConfig, context: PluginContext) {
     this.#config = config;
-    this.#password = password;
-    this.#ca = ca;
+    this.#context = context;
   }
 
   async notify(notification: Notification, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+    const { host, port, user, timeout } = this.#config;
+    const server = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+    const tooLong = AbortSignal.timeout(timeout * 1000);
+    const end = AbortSignal.any([signal, this.#closed.signal, this.#context.signal, tooLong]);
+    let secrets: readonly string[] = [];
+    try {
+      const credentials = await readCredentials(this.#config, this.#context);
+      if (user !== undefined && credentials.password !== undefined) secrets = formsOf(user, credentials.password);
+      await this.#send(notification, credentials, end);
+    } catch (error) {
+      if (isWkfsError(error)) throw new WkfsError("NOTIFY_FAILED", error.message, { hint: error.hint ?? "" });
+      if (!end.aborted) throw deliveryFailure(error, server, secrets);
+      throw tooLong.aborted && end.reason === tooLong.reason
+        ? new WkfsError("NOTIFY_FAILED", `mail by ${server}: no end after ${timeout} s`, {
+            hint: "See whether the mail server is overloaded, or raise `timeout` of smtp-email.",
+          })
+        : new WkfsError("NOTIFY_FAILED", `mail by ${server}: broken off`, { hint: "It is tried again." });
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+  }
+
+  async #send(notification: Notification, { password, ca }: Credentials, signal: AbortSignal): Promise<void> {
+    const { host, port, secure, requireTLS, servername, user, timeout, from, to, subjectPrefix } = this.#config;
+    // A daemon that tells nobody, or has nothing to tell, does not load it.
     const { createTransport } = await import("nodemailer");
-    const { host, port, secure, requireTLS, user, timeout, from, to } = this.#config;
     const limit = timeout * 1000;
     const transport = createTransport({
       host,
@@ -34,77 +57,41 @@ export class SmtpNotifier implements Notifier {
       secure,
       requireTLS,
       connectionTimeout: limit,
+      dnsTimeout: limit,
       greetingTimeout: limit,
       socketTimeout: limit,
-      tls: { minVersion: "TLSv1.2", ...(this.#ca !== undefined && { ca: this.#ca }) },
-      ...(user !== undefined && this.#password !== undefined && { auth: { user, pass: this.#password } }),
+      socketCloseTimeout: CLOSE_LIMIT,
+      maxResponseSize: REPLY_LIMIT,
       disableFileAccess: true,
       disableUrlAccess: true,
+      tls: {
+        minVersion: "TLSv1.2",
+        rejectUnauthorized: secure || requireTLS,
+        ...(ca !== undefined && { ca }),
+        ...(servername !== undefined && { servername }),
+      },
+      ...(user !== undefined && password !== undefined && { auth: { user, pass: password } }),
     });
-    const { subject, text } = formatMail(notification);
-    const aborted = Promise.withResolvers<never>();
-    const abort = (): void => {
-      transport.close();
-      aborted.reject(
-        new WkfsError("NOTIFY_FAILED", `mail by ${host}:${port} was broken off`, { hint: "It is tried again." }),
-      );
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      const sending = transport.sendMail({
-        from: { name: "wkfs", address: from },
-        to,
-        subject,
-        text,
-        // The same at every try, so that a mail that came twice is seen to be one (RFC 5322, 3.6.4).
-        messageId: `<${notification.id}@${hostname()}>`,
-        headers: { "Auto-Submitted": "auto-generated" },
-      });
-      const { rejected } = await Promise.race([sending, aborted.promise]);
-      if (rejected.length === to.length)
-        throw { message: "no recipient was taken", responseCode: 550 } satisfies SmtpFailure;
-    } catch (error) {
-      throw error instanceof WkfsError ? error : this.#failure(error as SmtpFailure);
-    } finally {
-      signal.removeEventListener("abort", abort);
-      aborted.promise.catch(() => {});
-      transport.close();
-    }
-  }
-
-  async close(): Promise<void> {}
-
-  /**
-   * A 5xx about the mail itself is final (RFC 5321, 4.2.1). One about the login is not: the administrator can mend that, and
-   * the mail waits for it.
-   */
-  #failure({ code, responseCode, message }: SmtpFailure): WkfsError {
-    const { host, port } = this.#config;
-    const text = `mail by ${host}:${port}: ${this.#withoutPassword(message).slice(0, 300)}`;
-    const final =
-      code !== "EAUTH" &&
-      code !== "ETLS" &&
-      responseCode !== undefined &&
-      responseCode >= 500 &&
-      responseCode !== 530 &&
-      responseCode !== 535;
-    if (final)
-      return new WkfsError("NOTIFY_REJECTED", text, {
-        hint: "Check `from` and `to` in the configuration, and what the mail server says in its log.",
-      });
-    return new WkfsError("NOTIFY_FAILED", text, {
-      hint:
-        code === "EAUTH"
-          ? "Check `user` and the file of `password`."
-          : "Check host, port and TLS of the mail server, and that it runs.",
+    const { subject, text } = formatMail(notification, subjectPrefix);
+    const { accepted, rejected } = await transport.sendMail({
+      from: { name: "wkfs", address: from },
+      to,
+      subject,
+      text,
+      messageId: `<${messageName(notification)}@${from.slice(from.lastIndexOf("@") + 1)}>`,
+      headers: { "Auto-Submitted": "auto-generated" },
+      signal,
     });
+    if (rejected.length === 0) return;
+    // Trying again would tell the others twice.
+    this.#context.log.warn({ accepted: accepted.length, rejected }, "the mail server refused some of the recipients");
   }
+}
 
-  #withoutPassword(text: string): string {
-    return this.#password === undefined
-      ? text
-      : text
-          .replaceAll(this.#password, "[secret]")
-          .replaceAll(Buffer.from(this.#password).toString("base64"), "[secret]");
-  }
+/**
+ * The same at every try, so that a mail that came twice is seen to be one (RFC 5322, 3.6.4). With the number of events: a
+ * later try may tell of more, and a receiver must not take that for a repetition.
+ */
+function messageName({ id, events }: Notification): string {
+  return createHash("sha256").update(`${events.length} ${id}`).digest("hex").slice(0, 40);
 }
