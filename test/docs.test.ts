@@ -3,18 +3,18 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Config } from "@oclif/core";
 import { type AnyPlugin, type WkfsEvent, definePlugin } from "@wkfs/core";
 import { checkServerConfig, loadClientConfig } from "@wkfs/core/config";
 import { type Daemon, createDaemon } from "@wkfs/core/daemon";
 import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, testContext } from "@wkfs/core/testing";
 import { afterAll, describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { z } from "zod";
+import { parseYaml } from "../core/src/config/source.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const PAGES = ["README.md", "ARCHITECTURE.md", "PLUGINS.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"];
@@ -51,7 +51,22 @@ describe("links and paths", () => {
   });
 });
 
+/** What is looked at of a command, as oclif has it. */
+interface Command {
+  readonly id: string;
+  readonly flags: Readonly<
+    Record<string, { readonly name: string; readonly char?: string; readonly required?: boolean }>
+  >;
+  readonly args: object;
+}
+interface Oclif {
+  readonly Config: { load(options: { root: string }): Promise<{ findCommand(id: string): Command | undefined }> };
+}
+
 describe("commands", async () => {
+  // The cli's own dependency, so it is looked for from there.
+  const oclif = createRequire(join(root, "cli", "package.json")).resolve("@oclif/core");
+  const { Config } = (await import(oclif)) as Oclif;
   const config = await Config.load({ root: join(root, "cli") });
   const commands = blocks.flatMap(({ page, language, text }) => {
     if (language !== "sh" && language !== "ini") return [];
@@ -92,7 +107,7 @@ describe("configurations", () => {
   const yaml = ofLanguage("yaml").filter(({ page }) => page === "README.md");
 
   it.each(yaml)("of $page: $text", async ({ text }) => {
-    const value = parse(text) as object;
+    const value = parseYaml(text, "README.md").value as object;
     if ("url" in value) {
       const folder = await mkdtemp(join(tmpdir(), "wkfs-docs-"));
       try {
