@@ -1,20 +1,14 @@
 import { FakeClock, firewallSuite, testContext } from "@wkfs/core/testing";
 import { parseAddress } from "@wkfs/core";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import dryRun from "./index.ts";
+import { beforeEach, describe, expect, it } from "vitest";
+import plugin, { dryRun } from "./index.ts";
 
 const printed: string[] = [];
-beforeEach(() => {
-  printed.length = 0;
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    printed.push(String(text));
-    return true;
-  });
-});
-afterEach(() => void vi.restoreAllMocks());
+beforeEach(() => void (printed.length = 0));
 
 async function make(clock: FakeClock, families: ("ipv4" | "ipv6")[] = ["ipv4", "ipv6"]) {
-  return await dryRun.create({ mode: "guard", parent: "INPUT", chain: "wkfs", families }, testContext({ clock }));
+  const printing = dryRun({ write: (text) => printed.push(text) });
+  return await printing.create({ mode: "guard", parent: "INPUT", chain: "wkfs", families }, testContext({ clock }));
 }
 
 firewallSuite("dry-run", { describe, it }, async () => {
@@ -50,5 +44,30 @@ describe("a dry run", () => {
     expect((await firewall.list()).leases.length).toBe(2);
     await clock.advance(60_000);
     expect((await firewall.list()).leases).toEqual([]);
+  });
+
+  it("prints for the families that it was told, to stdout when it was told nowhere else", async () => {
+    const firewall = await make(new FakeClock(), ["ipv6"]);
+    await firewall.attach();
+    expect(firewall.capabilities.families).toEqual(["ipv6"]);
+    expect(printed.join("")).not.toContain("iptables-restore --");
+    expect(printed.join("")).toContain("ip6tables-restore");
+    expect(plugin).toMatchObject({ name: "dry-run", kind: "firewall" });
+  });
+
+  it("refuses the configuration that iptables would refuse", async () => {
+    const accepts = async (config: object) =>
+      (await plugin.configSchema["~standard"].validate(config)).issues === undefined;
+    for (const config of [{}, { mode: "allow", chain: "other" }, { families: ["ipv6"] }]) {
+      expect(await accepts(config)).toBe(true);
+    }
+    const bad = [
+      { chain: "a b" },
+      { chain: "-A" },
+      { parent: "x\ny" },
+      { families: [] },
+      { families: ["ipv4", "ipv4"] },
+    ];
+    for (const config of [...bad, { set: "x" }, { mode: "open" }]) expect(await accepts(config)).toBe(false);
   });
 });
