@@ -431,7 +431,7 @@ describe("notifications", () => {
     expect(tries).toBeLessThanOrEqual(8);
     down = false;
     await own.advance(120_000);
-    expect(told.slice(tries).map(({ events }) => events.length)).toEqual([50, 10]);
+    expect(told.slice(tries).map(({ events }) => events.length)).toEqual([1, 50, 9]);
     expect(own.store.waiting.size).toBe(0);
   });
 

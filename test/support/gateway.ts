@@ -70,7 +70,12 @@ export class TestGateway implements AsyncDisposable {
       bind(Services.Clock).toConstantValue(clock);
     });
     const gateway = await createGateway({ config, plugins: [], modules: [module], log });
-    await gateway.start();
+    try {
+      await gateway.start();
+    } catch (error) {
+      await rm(folder, { recursive: true });
+      throw error;
+    }
     return new TestGateway(gateway, link, log.lines, keys, folder, "/8f3c0c5e");
   }
 

@@ -8,7 +8,7 @@ import { runRole } from "../run-role.ts";
 
 export default class DaemonCommand extends WkfsCommand {
   static override summary = "Run the privileged half: it decides, writes the packet filter, remembers and tells.";
-  static override description = `Runs in the foreground until SIGTERM or SIGINT, and logs on stderr. It needs CAP_NET_ADMIN, not root. \
+  static override description = `Runs in the foreground until SIGTERM or SIGINT, and logs on stderr. It needs CAP_NET_ADMIN, and CAP_NET_RAW for ipset, not root. \
 When it stops, the protected ports stay closed; --detach opens them to the rules of the administrator again.
 
 ${exitCodesHelp("ok", "unexpected", "invalid")}`;

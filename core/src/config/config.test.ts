@@ -116,6 +116,14 @@ describe("a server's configuration", () => {
     await expect(loadServerConfig(join(folder, "none.yaml"))).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });
 
+  it("names a misspelt key rather than the one that is missing for it, also where the schema transforms", async () => {
+    const schema = z.strictObject({ secret: z.string() }).transform((value) => value);
+    const { source } = parseYaml("secrets: x\n", "f.yaml");
+    await expect(checkConfig(schema, { secrets: "x" }, source)).rejects.toThrow(
+      'f.yaml:1: unknown key "secrets"; did you mean "secret"?',
+    );
+  });
+
   it("points at the line of a plugin's key", async () => {
     const { value, source } = parseYaml("a:\n  - use: x\n    port: 1\n    prot: 2\n", "f.yaml");
     const { use: _, ...config } = (value as { a: Record<string, unknown>[] }).a[0]!;

@@ -60,7 +60,8 @@ export async function checkConfig<Config>(
 ): Promise<Config> {
   const result = await schema["~standard"].validate(value);
   if (result.issues === undefined) return result.value;
-  const issue = result.issues[0]!;
+  // A misspelt key is also a missing one: the first says more.
+  const issue = result.issues.find((one) => unknownKeyOf(one) !== undefined) ?? result.issues[0]!;
   const inner = (issue.path ?? []).map((step) => {
     const key = typeof step === "object" ? step.key : step;
     return typeof key === "number" ? key : String(key);
@@ -112,12 +113,12 @@ function knownKeysAt(schema: unknown, path: ConfigPath): string[] {
     : [];
 }
 
-/** What an optional, defaulted or alternative schema is about. */
+/** What an optional, defaulted, transformed or alternative schema is about. */
 function unwrap(schema: unknown): unknown {
   let here = schema;
   for (let depth = 0; depth < 8 && typeof here === "object" && here !== null && "def" in here; depth += 1) {
-    const def = here.def as { innerType?: unknown; options?: unknown[] };
-    const inner = def.innerType ?? def.options?.at(-1);
+    const def = here.def as { innerType?: unknown; in?: unknown; options?: unknown[] };
+    const inner = def.innerType ?? def.in ?? def.options?.at(-1);
     if (inner === undefined) break;
     here = inner;
   }

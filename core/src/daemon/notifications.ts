@@ -95,14 +95,15 @@ class Worker {
   async #run(): Promise<void> {
     while (this.#queue.length > 0 && !this.#stopped.signal.aborted) {
       const batch = this.#queue.slice(0, DIGEST);
-      if (await this.#tell(batch)) {
-        this.#failures = 0;
-        this.#queue.splice(0, batch.length);
-        await this.#done(batch);
-      } else {
+      // What comes meanwhile waits for the next message: one that is tried again stays the one that it was.
+      while (!(await this.#tell(batch))) {
         this.#failures += 1;
         await this.#pause();
+        if (this.#stopped.signal.aborted) return;
       }
+      this.#failures = 0;
+      this.#queue.splice(0, batch.length);
+      await this.#done(batch);
     }
   }
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { pino } from "pino";
 import restify from "restify";
-import type { GatewayConfig } from "../config/index.ts";
+import { type GatewayConfig, readSecret } from "../config/index.ts";
 import type { Logger } from "../contracts/plugin.ts";
 import { messageOf } from "../model/errors.ts";
 import type { ClientAddresses } from "./client-address.ts";
@@ -24,7 +24,7 @@ export async function createHttpServer(
   addresses: ClientAddresses,
   log: Logger,
 ): Promise<restify.Server> {
-  const tls = config.tls && { cert: await readFile(config.tls.cert), key: await readFile(config.tls.key) };
+  const tls = config.tls && { cert: await readFile(config.tls.cert), key: await readSecret(config.tls.key) };
   const server = restify.createServer({
     name: "wkfs",
     // restify's own lines would go to standard output. It takes a pino; its published types are of its bunyan days.

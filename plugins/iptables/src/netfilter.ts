@@ -146,7 +146,7 @@ export function refusal(argv: readonly string[], said: string): WkfsError {
     });
   }
   return new WkfsError("FIREWALL_FAILED", `\`${argv.join(" ")}\` was refused: ${text}`, {
-    hint: "Run it by hand as root; a missing kernel module (xt_set, xt_conntrack, ip_set_hash_ipport) or right (CAP_NET_ADMIN) is the usual cause.",
+    hint: "Run it by hand as root; a missing kernel module (xt_set, xt_conntrack, ip_set_hash_ipport) or right (CAP_NET_ADMIN; CAP_NET_RAW for sets) is the usual cause.",
   });
 }
 
