@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["{core,plugins,cli,test,scripts}/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
+    globalSetup: ["./scripts/test-folder.mjs"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // Two cores, and many tests wait for the kernel or a child process rather than compute.

@@ -13,6 +13,12 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** What still runs, for a test that ends without its `await using`. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** A host of its own for the command: folders that end with the test, and nothing of the caller's environment. */
 export class Sandbox implements AsyncDisposable {
   readonly dir: string;
@@ -55,6 +61,8 @@ export class Sandbox implements AsyncDisposable {
       },
     });
     this.#children.add(child);
+    running.add(child);
+    child.once("exit", () => running.delete(child));
     return new Running(child, list);
   }
 

@@ -78,10 +78,9 @@ export class NetworkNamespace implements AsyncDisposable {
     return result.stdout;
   }
 
-  /** Starts a program inside; it is killed with the namespace when it still runs. */
+  /** Starts a program inside; it is killed with the namespace, or with this process, when it still runs. */
   spawn(argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const [file, ...args] = [...this.prefix, ...argv];
-    const child = spawn(file!, args, options);
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...this.prefix, ...argv], options);
     this.#children.add(child);
     child.once("exit", () => this.#children.delete(child));
     return child;
