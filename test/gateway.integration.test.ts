@@ -348,6 +348,19 @@ describe("connections", () => {
     expect(text).not.toContain("Error");
   });
 
+  it("are told nothing of what answers, on any path", async () => {
+    const [host, port] = gateway.gateway.address.split(":");
+    for (const head of ["GET /", "POST /8f3c0c5e", "OPTIONS *", "TRACE /", "POST http://x/8f3c0c5e", "GET /%2"]) {
+      const socket = createConnection(Number(port), host);
+      let text = "";
+      socket.on("data", (chunk) => (text += chunk));
+      socket.write(`${head} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      await once(socket, "close");
+      expect(text).toMatch(/^HTTP\/1\.1 40[04] /);
+      expect(text).not.toMatch(/wkfs|restify|^Server:/im);
+    }
+  });
+
   it("on IPv6 are answered", async () => {
     await using own = await TestGateway.start({ listen: "[::1]:0" });
     expect((await own.knock(info())).payload).toContain('"ip":"::1"');

@@ -26,7 +26,8 @@ export async function createHttpServer(
 ): Promise<restify.Server> {
   const tls = config.tls && { cert: await readFile(config.tls.cert), key: await readSecret(config.tls.key) };
   const server = restify.createServer({
-    name: "wkfs",
+    // No `Server:` header: who scans the host shall not read what is behind it.
+    name: "",
     // restify's own lines would go to standard output. It takes a pino; its published types are of its bunyan days.
     log: pino({ level: "silent" }) as unknown as NonNullable<restify.ServerOptions["log"]>,
     ...(tls && { httpsServerOptions: { ...tls, minVersion: "TLSv1.2" } }),
@@ -36,6 +37,13 @@ export async function createHttpServer(
   http.requestTimeout = REQUEST_LIMIT;
   http.keepAliveTimeout = KEEP_ALIVE;
   http.maxConnections = MOST_CONNECTIONS;
+
+  server.pre((request, response, next) => {
+    if (request.url !== "*") return next();
+    // restify would answer OPTIONS * by itself.
+    send(response, 404, "");
+    next(false);
+  });
 
   server.post(config.path, (request, response, next) => {
     void answer(request, response)
