@@ -81,13 +81,10 @@ async function freePort(): Promise<number> {
 
 /** Lets retries become due until the mail is there. */
 async function arrival(own: TestDaemon, mail: Promise<string>): Promise<string> {
-  let there = false;
-  const seen = mail.then((text) => ((there = true), text));
-  while (!there) {
-    await own.advance(1000);
-    await new Promise((resolve) => setImmediate(resolve));
+  for (;;) {
+    const text = await Promise.race([mail, own.advance(1000)]);
+    if (text !== undefined) return text;
   }
-  return await seen;
 }
 
 describe("mail, from the knock to the inbox", () => {
