@@ -118,7 +118,8 @@ describe("PHP's client with our gateway and our daemon", () => {
       const port = await freePort();
       await using gateway = await ourGateway(clock, port);
       const { daemon, firewall } = await ourDaemon(clock, port);
-      await using _ = daemon;
+      await using running = daemon;
+      expect(running.status).toBe("running");
       const webPort = Number(gateway.address.split(":").at(-1));
       const { ip = exchange.from } = JSON.parse(exchange.request_json!) as { ip?: string };
       const expected = JSON.parse(exchange.response_json!) as { ip?: string };
@@ -147,7 +148,8 @@ describe("PHP's front end with our daemon", () => {
       const clock = new FakeClock(Math.floor(exchange.t) * 1000);
       const port = await freePort();
       const { daemon } = await ourDaemon(clock, port);
-      await using _ = daemon;
+      await using running = daemon;
+      expect(running.status).toBe("running");
       const reply = JSON.parse((await raw(port, exchange.request!)).toString()) as Record<string, unknown>;
       expect(reply).toMatchObject(JSON.parse(exchange.response!) as object);
       expect(reply["opened"]).toEqual((JSON.parse(exchange.request!) as { ports: unknown }).ports);
@@ -157,7 +159,8 @@ describe("PHP's front end with our daemon", () => {
   it("PHP's error texts, with a code where PHP has a stray key", async () => {
     const port = await freePort();
     const { daemon } = await ourDaemon(new FakeClock(), port);
-    await using _ = daemon;
+    await using running = daemon;
+    expect(running.status).toBe("running");
     const good = { secret: SECRET, ip: "10.91.0.2", ports: [{ proto: "TCP", num: 22 }], time: 60 };
     for (const [more, error, errorcode] of [
       [{ secret: "x" }, "Missing 'secret'.", "missing_secret"],
