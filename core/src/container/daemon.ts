@@ -20,7 +20,7 @@ import { serviceId } from "./service-id.ts";
 import { Services } from "./services.ts";
 
 export type { Daemon } from "../daemon/daemon.ts";
-export type { Status } from "../lifecycle/status.ts";
+export type { Status } from "../lifecycle/role.ts";
 export type { RoleOptions } from "./role.ts";
 export { Services } from "./services.ts";
 export { serviceId } from "./service-id.ts";

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Store } from "../contracts/store.ts";
 import type { Transport } from "../contracts/transport.ts";
-import { WkfsError, messageOf } from "../model/errors.ts";
+import { messageOf } from "../model/errors.ts";
 import type { Firewalls } from "./firewalls.ts";
 import { applyTo, partFor, whole } from "./firewalls.ts";
 import { grantHandler } from "./grants.ts";
@@ -9,7 +9,7 @@ import type { LeaseBook } from "./lease-book.ts";
 import type { Notifications } from "./notifications.ts";
 import type { Policy } from "./policy.ts";
 import type { Reconcile } from "./reconcile.ts";
-import type { Status } from "../lifecycle/status.ts";
+import { Role } from "../lifecycle/role.ts";
 import { withTimeLimit } from "../lifecycle/time-limit.ts";
 import type { Transactions } from "./transactions.ts";
 
@@ -37,20 +37,14 @@ const HISTORY = 365 * 86_400_000;
  * The privileged half: decides, writes the kernel, remembers, tells. A daemon is started once and stopped
  * once. When it is stopped, or dies, the protected ports stay closed and open leases end on time.
  */
-export class Daemon implements AsyncDisposable {
+export class Daemon extends Role {
   readonly #parts: DaemonParts;
   /** What was started, with its undo; undone in reverse order. */
   readonly #undo: { readonly what: string; readonly run: () => Promise<void> }[] = [];
-  #status: Status = "new";
-  #started: Promise<void> | undefined;
-  #stopped: Promise<void> | undefined;
 
   constructor(parts: DaemonParts) {
+    super();
     this.#parts = parts;
-  }
-
-  get status(): Status {
-    return this.#status;
   }
 
   /** Open leases. */
@@ -59,43 +53,20 @@ export class Daemon implements AsyncDisposable {
   }
 
   /**
-   * Takes over what a former run left and answers knocks from then on. When it rejects, what had been started
-   * was stopped again, and the protected ports are as closed as they were. Idempotent.
-   */
-  start(): Promise<void> {
-    if (this.#stopped !== undefined) return Promise.reject(stateError("start a daemon that was stopped"));
-    this.#started ??= this.#start();
-    return this.#started;
-  }
-
-  /** Answers what is under way and ends; failures on the way come together at the end. Idempotent. */
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
-    return this.#stopped;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-  }
-
-  /**
    * Takes everything of wkfs out of the packet filter, leases included: the protected ports are then as open
    * as the administrator's own rules leave them. For a daemon that does not run.
    */
   async detach(): Promise<void> {
-    if (this.#status !== "new") throw stateError("detach while the daemon runs");
-    this.#status = "stopped";
+    this.retire();
     for (const firewall of this.#parts.firewalls.all) await whole(firewall, "detach", firewall.plugin.detach());
   }
 
-  async #start(): Promise<void> {
-    this.#status = "starting";
+  /** Takes over what a former run left. Given up, it leaves the protected ports as closed as they were. */
+  protected override async up(): Promise<void> {
     try {
       await this.#startParts();
-      this.#status = "running";
     } catch (error) {
       const failures = await this.#unwind();
-      this.#status = "stopped";
       for (const failure of failures) this.#parts.log.error({ error: messageOf(failure) }, "while giving up the start");
       throw error;
     }
@@ -146,16 +117,8 @@ export class Daemon implements AsyncDisposable {
     );
   }
 
-  async #stop(): Promise<void> {
-    if (this.#started === undefined) {
-      this.#status = "stopped";
-      return;
-    }
-    await this.#started.catch(() => {});
-    if (this.#status === "stopped") return;
-    this.#status = "stopping";
+  protected override async down(): Promise<void> {
     const failures = await this.#unwind();
-    this.#status = "stopped";
     if (failures.length > 0)
       throw new AggregateError(failures, `the daemon stopped, with trouble: ${failures.map(messageOf).join("; ")}`);
     this.#parts.log.info({}, "stopped; the protected ports stay closed");
@@ -204,8 +167,4 @@ export class Daemon implements AsyncDisposable {
       );
     }
   }
-}
-
-function stateError(what: string): WkfsError {
-  return new WkfsError("STATE_INVALID", `cannot ${what}`, { hint: "Make a new one with createDaemon." });
 }

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import type { Server } from "restify";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Transport } from "../contracts/transport.ts";
-import type { Status } from "../lifecycle/status.ts";
+import { Role } from "../lifecycle/role.ts";
 import { WkfsError, messageOf } from "../model/errors.ts";
 
 export interface GatewayParts {
@@ -20,19 +20,13 @@ export interface GatewayParts {
 const DRAIN = 5000;
 
 /** The web half: takes knocks over HTTP(S) and passes them to the daemon. Started once, stopped once. */
-export class Gateway implements AsyncDisposable {
+export class Gateway extends Role {
   readonly #parts: GatewayParts;
   #server: Server | undefined;
-  #status: Status = "new";
-  #started: Promise<void> | undefined;
-  #stopped: Promise<void> | undefined;
 
   constructor(parts: GatewayParts) {
+    super();
     this.#parts = parts;
-  }
-
-  get status(): Status {
-    return this.#status;
   }
 
   /** Where it listens: `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`; once started, with the real port. */
@@ -42,28 +36,8 @@ export class Gateway implements AsyncDisposable {
     return bound.family === "IPv6" ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
   }
 
-  /** Resolves when knocks are answered, which is up to a second after the call. Idempotent. */
-  start(): Promise<void> {
-    this.#started ??= this.#start();
-    return this.#started;
-  }
-
-  /** Answers what is under way and ends. Idempotent. */
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
-    return this.#stopped;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-  }
-
-  async #start(): Promise<void> {
-    if (this.#stopped !== undefined)
-      throw new WkfsError("STATE_INVALID", "cannot start a gateway that was stopped", {
-        hint: "Make a new one with createGateway.",
-      });
-    this.#status = "starting";
+  /** Takes up to a second. */
+  protected override async up(): Promise<void> {
     const { listen, serve, transport, log } = this.#parts;
     try {
       const server = await serve(await this.#fullSecond());
@@ -71,10 +45,8 @@ export class Gateway implements AsyncDisposable {
       await bind(server, listen);
       // An error after this is one of a connection.
       server.on("error", (error: Error) => log.warn({ error: messageOf(error) }, "the web server had an error"));
-      this.#status = "running";
       log.info({ listen: this.address, daemons: transport.addresses }, "ready");
     } catch (error) {
-      this.#status = "stopped";
       await transport.close();
       this.#parts.abort.abort();
       throw error;
@@ -95,10 +67,7 @@ export class Gateway implements AsyncDisposable {
     return second;
   }
 
-  async #stop(): Promise<void> {
-    await this.#started?.catch(() => {});
-    if (this.#status === "stopped") return;
-    this.#status = "stopping";
+  protected override async down(): Promise<void> {
     const server = this.#server;
     if (server !== undefined) {
       const closed = new Promise<void>((resolve) => server.server.close(() => resolve()));
@@ -109,7 +78,6 @@ export class Gateway implements AsyncDisposable {
     }
     await this.#parts.transport.close();
     this.#parts.abort.abort();
-    this.#status = "stopped";
     this.#parts.log.info({}, "stopped");
   }
 }
