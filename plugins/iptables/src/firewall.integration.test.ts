@@ -1,6 +1,6 @@
-import { NetworkNamespace, firewallSuite, testContext, whyNoKernel } from "@wkfs/core/testing";
+import { NetworkNamespace, execute, firewallSuite, testContext, whyNoKernel } from "@wkfs/core/testing";
 import { parseAddress } from "@wkfs/core";
-import { describe, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type Family, configSchema } from "./config.ts";
 import { IptablesFirewall } from "./firewall.ts";
 import { hostNetfilter } from "./netfilter.ts";
@@ -57,7 +57,10 @@ async function onKernel(family: Family, settings: object) {
       "flushing the table": async () => void (await host.run(tables, "-F")),
       "deleting the jump": async () => void (await host.run(tables, "-D", "INPUT", "1")),
       "flushing the chain": async () => void (await host.run(tables, "-F", "wkfs")),
-      "a rule in front": async () => void (await host.run(tables, "-I", "INPUT", "-p", "tcp", "-j", "ACCEPT")),
+      // What stands before the accepts of `mode: allow` is the administrator's business.
+      ...(!("mode" in settings) && {
+        "a rule in front": async () => void (await host.run(tables, "-I", "INPUT", "-p", "tcp", "-j", "ACCEPT")),
+      }),
       "a rule taken out of the chain": async () => void (await host.run(tables, "-D", "wkfs", "1")),
       "deleting everything": async () => {
         await host.run(tables, "-F");
@@ -74,3 +77,77 @@ for (const family of ["ipv4", "ipv6"] as const) {
   firewallSuite(`iptables for ${family}, guard with sets${because}`, runner, () => onKernel(family, {}));
 }
 firewallSuite(`iptables, guard without sets${because}`, runner, () => onKernel("ipv4", { ipset: "never" }));
+firewallSuite(`iptables, allow${because}`, runner, () => onKernel("ipv4", { mode: "allow", position: 2 }));
+
+runner.describe(`mode: allow on the kernel${because}`, () => {
+  const settings = { mode: "allow", takeOut: ["-p tcp -m tcp --dport 22 -j ACCEPT"] };
+
+  for (const family of ["ipv4", "ipv6"] as const) {
+    it(`takes a rule out and puts it back to its very place, also when the process was killed in between (${family})`, async () => {
+      await using subject = await onKernel(family, settings);
+      await (await subject.make()).apply({ open: [], close: [], before: [] });
+      const before = await subject.snapshot();
+      const killed = await subject.make();
+      await killed.attach();
+      expect(await subject.snapshot()).not.toMatch(/--dport 22 -j ACCEPT/);
+      // Nothing of the first is called any more, as after kill -9.
+      const next = await subject.make();
+      await next.attach();
+      expect((await next.check()).missing).toEqual([]);
+      await next.release();
+      const released = await subject.snapshot();
+      expect(released).toMatch(/--dport 22 -j ACCEPT/);
+      await next.detach();
+      await killed.release();
+      expect(await subject.snapshot()).toBe(before);
+    });
+  }
+});
+
+runner.describe(`the ipset process${because}`, () => {
+  const lease = (host: number) => ({
+    address: parseAddress(`10.77.${host >> 8}.${host & 255}`),
+    port: { protocol: "tcp" as const, number: 22 },
+    client: "suite",
+    openedAt: Date.now(),
+    deadline: Date.now() + 60_000,
+  });
+  const change = (...hosts: number[]) => ({ open: hosts.map(lease), close: [], before: [] });
+  const children = async () => {
+    const { stdout } = await execute(["pgrep", "-P", String(process.pid), "-f", "ipset -exist"]);
+    return stdout.trim().split("\n").filter(Boolean).map(Number);
+  };
+
+  it("is started anew after it was killed, loses nothing that was acknowledged, and ends with the firewall", async () => {
+    await using subject = await onKernel("ipv4", {});
+    const firewall = await subject.make();
+    await firewall.attach();
+    await firewall.apply(change(1));
+    const [writer] = await children();
+    process.kill(writer!, "SIGKILL");
+    await firewall.apply(change(2)).catch(async (error: unknown) => {
+      // It may have died under this very change: that is an error, and the next one works.
+      expect(error).toMatchObject({ code: "FIREWALL_FAILED" });
+      await firewall.apply(change(2));
+    });
+    expect((await firewall.list()).leases.map(({ address }) => address.text).toSorted()).toEqual([
+      "10.77.0.1",
+      "10.77.0.2",
+    ]);
+    expect((await children()).length).toBe(1);
+    await firewall.release();
+    expect(await children()).toEqual([]);
+  });
+
+  it("refuses what a full set does not take, all of it, and says so", async () => {
+    await using subject = await onKernel("ipv4", { size: 64 });
+    const firewall = await subject.make();
+    await firewall.attach();
+    const hosts = Array.from({ length: 2000 }, (_, host) => host + 1);
+    await expect(firewall.apply(change(...hosts))).rejects.toMatchObject({ code: "FIREWALL_FULL" });
+    expect((await firewall.list()).leases).toEqual([]);
+    await firewall.apply(change(1, 2, 3));
+    expect((await firewall.list()).leases.length).toBe(3);
+    await firewall.release();
+  });
+});
