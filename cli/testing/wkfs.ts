@@ -14,9 +14,9 @@ export interface Outcome {
 }
 
 /** What still runs, for a test that ends without its `await using`. */
-const running = new Set<ChildProcess>();
+const alive = new Set<ChildProcess>();
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of alive) child.kill("SIGKILL");
 });
 
 /** A host of its own for the command: folders that end with the test, and nothing of the caller's environment. */
@@ -61,8 +61,8 @@ export class Sandbox implements AsyncDisposable {
       },
     });
     this.#children.add(child);
-    running.add(child);
-    child.once("exit", () => running.delete(child));
+    alive.add(child);
+    child.once("exit", () => alive.delete(child));
     return new Running(child, list);
   }
 
