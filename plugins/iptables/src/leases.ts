@@ -1,12 +1,5 @@
-import {
-  type FirewallChange,
-  type KernelLease,
-  type Lease,
-  type LeaseKey,
-  isPortNumber,
-  leaseId,
-  parseAddress,
-} from "@wkfs/core";
+import { type FirewallChange, type KernelLease, type Lease, type LeaseKey, leaseId } from "@wkfs/core";
+import { formatElement, formatRule, parseElement, parseRule } from "./lease-text.ts";
 import type { Netfilter } from "./netfilter.ts";
 import { parseRuleset, transaction } from "./ruleset.ts";
 
@@ -51,10 +44,9 @@ export class SetLeases implements LeaseTable {
 
   async list(now: number): Promise<KernelLease[]> {
     return (await this.#netfilter.readSet(this.#set)).flatMap((line) => {
-      const [, address, protocol, port, timeout] = /^(\S+),(tcp|udp):(\d+) timeout (\d+)$/.exec(line) ?? [];
-      const key = leaseKey(address, protocol, port);
+      const element = parseElement(line);
       // 0 is an element without an end: it reads as one with the latest end of all, so that it is seen to be wrong.
-      return key === undefined ? [] : [{ ...key, deadline: now + (Number(timeout) || MAX_TIMEOUT) * 1000 }];
+      return element === undefined ? [] : [{ ...element.key, deadline: now + (element.timeout || MAX_TIMEOUT) * 1000 }];
     });
   }
 
@@ -63,16 +55,12 @@ export class SetLeases implements LeaseTable {
     const timeout = Math.ceil((lease.deadline - this.#now()) / 1000);
     // A lease that has ended meanwhile is not opened again; and a timeout of 0 would be no end at all.
     if (timeout <= 0) return this.#del(lease);
-    return `add ${this.#set} ${element(lease)} timeout ${timeout}`;
+    return `add ${this.#set} ${formatElement(lease)} timeout ${timeout}`;
   }
 
   #del(key: LeaseKey): string {
-    return `del ${this.#set} ${element(key)}`;
+    return `del ${this.#set} ${formatElement(key)}`;
   }
-}
-
-function element({ address, port }: LeaseKey): string {
-  return `${address.text},${port.protocol}:${port.number}`;
 }
 
 /** Leases as rules of a chain, for hosts without ipset. Nobody ends them but us. */
@@ -89,43 +77,16 @@ export class RuleLeases implements LeaseTable {
   async apply({ open, close }: FirewallChange): Promise<void> {
     const there = new Set((await this.list()).map(leaseId));
     const lines: string[] = [];
-    for (const key of close) if (there.delete(leaseId(key))) lines.push(`-D ${this.#chain} ${rule(key)}`);
+    for (const key of close) if (there.delete(leaseId(key))) lines.push(`-D ${this.#chain} ${formatRule(key)}`);
     for (const lease of open) {
       if (there.has(leaseId(lease))) continue;
       there.add(leaseId(lease));
-      lines.push(`-A ${this.#chain} ${rule(lease)}`);
+      lines.push(`-A ${this.#chain} ${formatRule(lease)}`);
     }
     if (lines.length > 0) await this.#netfilter.restore(transaction(lines));
   }
 
   async list(): Promise<KernelLease[]> {
-    return (parseRuleset(await this.#netfilter.save()).get(this.#chain) ?? []).flatMap(
-      (line) => leaseOfRule(line) ?? [],
-    );
+    return (parseRuleset(await this.#netfilter.save()).get(this.#chain) ?? []).flatMap((line) => parseRule(line) ?? []);
   }
-}
-
-/** The lease that a rule is; undefined for a rule that wkfs did not write. */
-export function leaseOfRule(line: string): LeaseKey | undefined {
-  const [, address, protocol, port] =
-    /^-s (\S+)\/(?:32|128) -p (tcp|udp) -m (?:tcp|udp) --dport (\d+) -j ACCEPT$/.exec(line) ?? [];
-  return leaseKey(address, protocol, port);
-}
-
-function leaseKey(
-  address: string | undefined,
-  protocol: string | undefined,
-  port: string | undefined,
-): LeaseKey | undefined {
-  const number = Number(port);
-  if (address === undefined || (protocol !== "tcp" && protocol !== "udp") || !isPortNumber(number)) return undefined;
-  try {
-    return { address: parseAddress(address), port: { protocol, number } };
-  } catch {
-    return undefined;
-  }
-}
-
-function rule({ address, port }: LeaseKey): string {
-  return `-s ${address.text}/${address.length} -p ${port.protocol} -m ${port.protocol} --dport ${port.number} -j ACCEPT`;
 }

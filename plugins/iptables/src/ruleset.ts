@@ -1,6 +1,6 @@
 import type { ProtectedPorts } from "@wkfs/core";
 import type { IptablesConfig } from "./config.ts";
-import { leaseOfRule } from "./leases.ts";
+import { parseRule } from "./lease-text.ts";
 
 /**
  * The texts of iptables-save and iptables-restore: what our chains shall hold, what a ruleset does hold, and the
@@ -116,7 +116,7 @@ export function attachTransaction(
   const lines = [`:${chain} - [0:0]`];
   if (!sets && !ruleset.has(openChain(config))) lines.push(`:${openChain(config)} - [0:0]`);
   else if (!sets && foreignRules(ruleset, config) > 0) {
-    const leases = (ruleset.get(openChain(config)) ?? []).filter((rule) => leaseOfRule(rule) !== undefined);
+    const leases = (ruleset.get(openChain(config)) ?? []).filter((rule) => parseRule(rule) !== undefined);
     lines.push(`-F ${openChain(config)}`, ...leases.map((rule) => `-A ${openChain(config)} ${rule}`));
   }
   lines.push(...rules.map((rule) => `-A ${chain} ${rule}`), ...stale(ruleset, config));
@@ -180,7 +180,7 @@ function stale(ruleset: Ruleset, config: IptablesConfig): string[] {
 
 /** How many rules of the chain of leases are none. */
 function foreignRules(ruleset: Ruleset, config: IptablesConfig): number {
-  return (ruleset.get(openChain(config)) ?? []).filter((rule) => leaseOfRule(rule) === undefined).length;
+  return (ruleset.get(openChain(config)) ?? []).filter((rule) => parseRule(rule) === undefined).length;
 }
 
 function targetOf(rule: string): string {
