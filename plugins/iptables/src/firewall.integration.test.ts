@@ -3,7 +3,7 @@ import { parseAddress } from "@wkfs/core";
 import { describe, expect, it } from "vitest";
 import { type Family, configSchema } from "./config.ts";
 import { IptablesFirewall } from "./firewall.ts";
-import { hostNetfilter } from "./netfilter.ts";
+import { hostNetfilter } from "./host-netfilter.ts";
 
 const reason = whyNoKernel("iptables", "ip6tables", "ipset");
 const runner = { describe: reason === undefined ? describe : describe.skip, it };

@@ -1,7 +1,7 @@
 import { API_VERSION, type Plugin, definePlugin } from "@wkfs/core";
 import { type Family, type IptablesConfig, configSchema } from "./config.ts";
 import { IptablesFirewall } from "./firewall.ts";
-import { hostNetfilter } from "./netfilter.ts";
+import { hostNetfilter } from "./host-netfilter.ts";
 
 export { type Family, type IptablesConfig, configSchema } from "./config.ts";
 export { IptablesFirewall } from "./firewall.ts";

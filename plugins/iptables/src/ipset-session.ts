@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { type Logger, WkfsError } from "@wkfs/core";
-import { missingProgram, programEnvironment, refusal } from "./netfilter.ts";
+import { missingProgram, programEnvironment, refusal } from "./program.ts";
 
 /** ipset's prompt: it writes one when it starts and one after each command, done or refused. */
 const PROMPT = "ipset> ";
