@@ -331,6 +331,8 @@ describe("behind a proxy", () => {
     expect(await asked(own, "::ffff:192.0.2.1")).toBe("192.0.2.1");
     expect(await asked(own, "2001:DB8:0:0::7")).toBe("2001:db8::7");
     expect(await asked(own, "198.51.100.9, nonsense, 10.1.2.3")).toBe(403);
+    expect(await asked(own, `${"198.51.100.9, ".repeat(800)}192.0.2.1, 10.1.2.3`)).toBe("192.0.2.1");
+    expect(await asked(own, `198.51.100.9${", 10.1.2.3".repeat(800)}`)).toBe(403);
     expect(await asked(own, "10.1.2.3")).toBe(403);
     expect(await asked(own)).toBe(403);
   });

@@ -20,9 +20,10 @@ export class ClientAddresses {
   of(peer: string | undefined, forwardedFor: string | undefined): Address | undefined {
     const from = peer === undefined ? undefined : read(peer);
     if (peer !== undefined && (from === undefined || !this.#trusts(from))) return from;
-    const hops = (forwardedFor ?? "").split(",", MOST_HOPS * 4).map((hop) => hop.trim());
-    for (const hop of hops.toReversed().slice(0, MOST_HOPS)) {
-      const address = read(hop);
+    // From the right: whatever a stranger puts to the left must not push out what our proxies wrote.
+    const hops = (forwardedFor ?? "").split(",").slice(-MOST_HOPS);
+    for (const hop of hops.toReversed()) {
+      const address = read(hop.trim());
       if (address === undefined || !this.#trusts(address)) return address;
     }
     return undefined;
