@@ -153,6 +153,10 @@ describe("readGrantRequest", () => {
     [[]],
   ])("drops the port %j", (port) => expect(readGrantRequest({ ...good, ports: [port] })).toMatchObject({ ports: [] }));
 
+  it("takes no name that is longer than names are", () => {
+    expect(readGrantRequest({ ...good, client: "a".repeat(65) })).toMatchObject({ client: undefined });
+  });
+
   it("takes a port that is named twice once, and refuses a million", () => {
     const port = { proto: "TCP", num: 22 };
     expect(readGrantRequest({ ...good, ports: [port, port] })).toMatchObject({ ports: [tcp(22)] });

@@ -138,7 +138,8 @@ export function readGrantRequest(request: GrantRequest): Knock | ReplyError {
     const port = readWirePort(entry);
     if (port !== undefined) ports.set(`${port.protocol}/${port.number}`, port);
   }
-  const client = typeof request.client === "string" ? request.client : undefined;
+  // It goes into logs and the history: what is longer than a name can be is none.
+  const client = typeof request.client === "string" && request.client.length <= 64 ? request.client : undefined;
   return { address, ports: [...ports.values()], duration: seconds * 1000, client };
 }
 
