@@ -4,12 +4,7 @@ import { parseAddress } from "../src/model/address.ts";
 import { isWkfsError } from "../src/model/errors.ts";
 import { type Lease, leaseId } from "../src/model/lease.ts";
 import type { Protocol } from "../src/model/port.ts";
-
-/** The two functions of a test runner that a suite needs; vitest, node:test, mocha and jest have them. */
-export interface TestRunner {
-  readonly describe: (name: string, body: () => void) => void;
-  readonly it: (name: string, body: () => Promise<void>) => void;
-}
+import type { TestRunner } from "./runner.ts";
 
 /** A firewall to test, and its surroundings. */
 export interface FirewallUnderTest extends AsyncDisposable {

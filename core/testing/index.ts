@@ -1,4 +1,5 @@
 export * from "./context.ts";
+export * from "./runner.ts";
 export * from "./namespace.ts";
 export * from "./memory-transport.ts";
 export * from "./transport-suite.ts";

@@ -4,7 +4,7 @@ import { parseAddress } from "../src/model/address.ts";
 import { isWkfsError } from "../src/model/errors.ts";
 import type { WkfsEvent } from "../src/model/event.ts";
 import type { Lease } from "../src/model/lease.ts";
-import type { TestRunner } from "./firewall-suite.ts";
+import type { TestRunner } from "./runner.ts";
 
 /** A receiver of its own, and notifiers that tell it. The suite closes every notifier that it was given. */
 export interface NotifierUnderTest extends AsyncDisposable {

@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import type { GrantHandler, GrantRequest, Transport } from "../src/contracts/transport.ts";
 import { type ErrorCode, isWkfsError } from "../src/model/errors.ts";
-
-/** The functions of the test runner that the suite is run with: those of vitest or `node:test` fit. */
-interface Runner {
-  describe(name: string, body: () => void): void;
-  it(name: string, body: () => Promise<void>): void;
-}
+import type { TestRunner } from "./runner.ts";
 
 /** One link between a daemon and gateways, of its own and with nobody on it yet. */
 export interface TransportUnderTest {
@@ -34,7 +29,7 @@ const UNREACHABLE: readonly ErrorCode[] = ["TRANSPORT_UNREACHABLE"];
  *
  *     transportSuite("my-transport", { describe, it }, async () => ({ ... }));
  */
-export function transportSuite(name: string, runner: Runner, make: () => Promise<TransportUnderTest>): void {
+export function transportSuite(name: string, runner: TestRunner, make: () => Promise<TransportUnderTest>): void {
   const test = (title: string, body: (link: Link) => Promise<void>) =>
     runner.it(title, async () => {
       await using link = new Link(await make());
