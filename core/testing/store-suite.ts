@@ -4,7 +4,7 @@ import { parseAddress } from "../src/model/address.ts";
 import { isWkfsError } from "../src/model/errors.ts";
 import type { WkfsEvent } from "../src/model/event.ts";
 import { type Lease, leaseId } from "../src/model/lease.ts";
-import type { TestRunner } from "./firewall-suite.ts";
+import type { TestRunner } from "./runner.ts";
 
 /** A place to store things in, and what is around it. */
 export interface StoreUnderTest extends AsyncDisposable {
@@ -32,7 +32,8 @@ const HOSTILE = [
   "__proto__",
   "{}",
   "%s ${x} $(x)",
-  "x".repeat(10_000),
+  "x".repeat(65_536),
+  "漢".repeat(21_846),
 ];
 
 /** What the contract `Store` promises, as tests. Each gets a place of its own from `prepare`, with nothing in it. */
@@ -59,6 +60,13 @@ export function storeSuite(name: string, { describe, it }: TestRunner, prepare: 
           await store.close();
         }
       });
+
+    it("refuses before it is opened, and closes all the same", async () => {
+      await using subject = await prepare();
+      const store = await subject.make();
+      await expectRefusal(store);
+      await store.close();
+    });
 
     test("a new one is empty", async (store, again) => {
       const expectEmpty = async (one: Store): Promise<void> => {
@@ -258,12 +266,17 @@ export function storeSuite(name: string, { describe, it }: TestRunner, prepare: 
     test("close is idempotent, and a closed one refuses", async (store) => {
       await store.close();
       await store.close();
-      await rejects(store.leases());
-      await rejects(store.write({ put: [lease(1)] }));
-      await rejects(store.history({ limit: 1 }));
-      await rejects(store.pending("mail", 1));
+      await expectRefusal(store);
     });
   });
+}
+
+/** Of a store that is not open. */
+async function expectRefusal(store: Store): Promise<void> {
+  await rejects(store.leases());
+  await rejects(store.write({ put: [lease(1)] }));
+  await rejects(store.history({ limit: 1 }));
+  await rejects(store.pending("mail", 1));
 }
 
 function lease(host: number, parts: Partial<Lease> = {}): Lease {
