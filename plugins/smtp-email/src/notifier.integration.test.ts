@@ -6,7 +6,7 @@ import { type Notification, type WkfsEvent, isWkfsError, parseAddress } from "@w
 import { recordingLogger, testContext } from "@wkfs/core/testing";
 import type { SMTPServerOptions } from "smtp-server";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { selfSigned } from "../testing/certificate.ts";
+import { type Issued, issue } from "../testing/certificate.ts";
 import { MailServer, RawServer } from "../testing/server.ts";
 import { configSchema } from "./config.ts";
 import plugin from "./index.ts";
@@ -29,7 +29,7 @@ const OPENED: WkfsEvent = {
 const NOTIFICATION: Notification = { id: "b1946ac9", host: "gw1", events: [OPENED] };
 const PLAIN: SMTPServerOptions = { authOptional: true, disabledCommands: ["STARTTLS"] };
 
-const tls = selfSigned();
+let tls: Pick<Issued, "key" | "cert">;
 let folder: string;
 let ca: string;
 let password: string;
@@ -37,8 +37,10 @@ let password: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "wkfs-smtp-"));
   ca = join(folder, "ca.pem");
+  const { key, cert, ca: authority } = await issue();
+  tls = { key, cert };
   password = join(folder, "password");
-  await writeFile(ca, tls.cert);
+  await writeFile(ca, authority);
   await writeFile(password, `${PASSWORD}\n`, { mode: 0o600 });
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -165,7 +167,7 @@ describe("a line that is protected", () => {
   it("is given up when the certificate is nobody's, or for another name", async () => {
     await using server = await MailServer.start(withLogin());
     const strangers = join(folder, "other.pem");
-    await writeFile(strangers, selfSigned().cert);
+    await writeFile(strangers, (await issue()).ca);
     for (const more of [{ ca: strangers }, { ca: undefined }, { servername: "mail.example.org" }]) {
       expect(await tell(server.port, { ...login(), ...more })).toMatchObject({ code: "NOTIFY_FAILED" });
     }
