@@ -43,6 +43,7 @@ describe("the lease book", () => {
           expect(book.size).toBe(plain.size);
         }
       }),
+      { numRuns: 1000 },
     );
   });
 });

@@ -1,89 +1,110 @@
 import { type Lease, type LeaseKey, leaseId } from "../model/lease.ts";
 
+/** A lease and its place in the heap. */
+interface Entry {
+  lease: Lease;
+  at: number;
+}
+
 /**
  * What the daemon holds open, in memory. The store and the kernel follow it; where they differ from
  * it, they are wrong.
  */
 export class LeaseBook {
-  readonly #leases = new Map<string, Lease>();
-  /** A binary heap of deadlines. A lease that was renewed or removed leaves its old entry behind. */
-  readonly #deadlines: { readonly at: number; readonly id: string }[] = [];
+  readonly #entries = new Map<string, Entry>();
+  /** A binary heap by deadline. Each entry knows its index, so a renewal moves it and nothing stale stays behind. */
+  readonly #heap: Entry[] = [];
 
   get size(): number {
-    return this.#leases.size;
+    return this.#entries.size;
   }
 
   get(id: string): Lease | undefined {
-    return this.#leases.get(id);
+    return this.#entries.get(id)?.lease;
   }
 
   all(): readonly Lease[] {
-    return [...this.#leases.values()];
+    return Array.from(this.#entries.values(), ({ lease }) => lease);
   }
 
   put(leases: readonly Lease[]): void {
     for (const lease of leases) {
       const id = leaseId(lease);
-      this.#leases.set(id, lease);
-      this.#push({ at: lease.deadline, id });
+      const standing = this.#entries.get(id);
+      if (standing === undefined) {
+        const entry = { lease, at: this.#heap.length };
+        this.#entries.set(id, entry);
+        this.#heap.push(entry);
+        this.#settle(entry);
+      } else {
+        standing.lease = lease;
+        this.#settle(standing);
+      }
     }
   }
 
   remove(keys: readonly LeaseKey[]): void {
-    for (const key of keys) this.#leases.delete(leaseId(key));
+    for (const key of keys) {
+      const id = leaseId(key);
+      const entry = this.#entries.get(id);
+      if (entry === undefined) continue;
+      this.#entries.delete(id);
+      this.#takeOut(entry);
+    }
   }
 
   /** The earliest deadline, in milliseconds since the epoch. */
   nextDeadline(): number | undefined {
-    for (;;) {
-      const first = this.#deadlines[0];
-      if (first === undefined || this.#leases.get(first.id)?.deadline === first.at) return first?.at;
-      this.#pop();
-    }
+    return this.#heap[0]?.lease.deadline;
   }
 
   /** The leases whose deadline has come, at most `limit`, earliest first. They stay in the book. */
   ended(now: number, limit: number): Lease[] {
-    const ended: Lease[] = [];
-    const taken: { at: number; id: string }[] = [];
+    const taken: Entry[] = [];
     for (;;) {
-      const at = ended.length < limit ? this.nextDeadline() : undefined;
-      if (at === undefined || at > now) break;
-      const entry = this.#pop()!;
-      taken.push(entry);
-      ended.push(this.#leases.get(entry.id)!);
+      const first = taken.length < limit ? this.#heap[0] : undefined;
+      if (first === undefined || first.lease.deadline > now) break;
+      this.#takeOut(first);
+      taken.push(first);
     }
-    for (const entry of taken) this.#push(entry);
-    return ended;
+    for (const entry of taken) {
+      entry.at = this.#heap.length;
+      this.#heap.push(entry);
+      this.#settle(entry);
+    }
+    return taken.map(({ lease }) => lease);
   }
 
-  #push(entry: { at: number; id: string }): void {
-    const heap = this.#deadlines;
-    let at = heap.push(entry) - 1;
+  #takeOut(entry: Entry): void {
+    const last = this.#heap.pop();
+    if (last === undefined || last === entry) return;
+    last.at = entry.at;
+    this.#settle(last);
+  }
+
+  /** Moves an entry up or down to where its deadline belongs. */
+  #settle(entry: Entry): void {
+    const heap = this.#heap;
+    const { deadline } = entry.lease;
+    let { at } = entry;
+    const place = (other: Entry) => {
+      heap[at] = other;
+      other.at = at;
+    };
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (heap[parent]!.at <= entry.at) break;
-      heap[at] = heap[parent]!;
+      if (heap[parent]!.lease.deadline <= deadline) break;
+      place(heap[parent]!);
       at = parent;
     }
-    heap[at] = entry;
-  }
-
-  #pop(): { at: number; id: string } | undefined {
-    const heap = this.#deadlines;
-    const first = heap[0];
-    const last = heap.pop();
-    if (first === undefined || last === undefined || heap.length === 0) return first;
-    let at = 0;
     for (;;) {
       let child = at * 2 + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && heap[child + 1]!.at < heap[child]!.at) child += 1;
-      if (heap[child]!.at >= last.at) break;
-      heap[at] = heap[child]!;
+      if (child + 1 < heap.length && heap[child + 1]!.lease.deadline < heap[child]!.lease.deadline) child += 1;
+      if (heap[child]!.lease.deadline >= deadline) break;
+      place(heap[child]!);
       at = child;
     }
-    heap[at] = last;
-    return first;
+    place(entry);
   }
 }
