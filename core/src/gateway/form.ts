@@ -50,8 +50,10 @@ function multipartFields(contentType: string, body: Buffer): Promise<readonly [s
         headers: { "content-type": contentType },
         limits: { fieldSize: BODY_LIMIT, parts: 100, headerPairs: 20 },
       });
-      parser.on("field", (name, value) => void fields.push([name, value]));
-      parser.on("file", (_name, stream) => void stream.resume());
+      // A part without a name comes with none, whatever the types say.
+      parser.on("field", (name: string | undefined, value) => void (name !== undefined && fields.push([name, value])));
+      // A file that is cut off is an error of its stream, and one that nobody listens to would end the process.
+      parser.on("file", (_name, stream) => void stream.on("error", () => resolve([])).resume());
       parser.on("error", () => resolve([]));
       parser.on("finish", () => resolve(fields));
       parser.end(body);
