@@ -1,6 +1,6 @@
 import { type Notification, WkfsError } from "@wkfs/core";
 import { FakeClock, MemoryFirewall, MemoryStore, settle } from "@wkfs/core/testing";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { TestDaemon } from "./support/daemon.ts";
 
 const TCP22 = { proto: "TCP", num: 22 };
@@ -187,7 +187,7 @@ describe("named key sets", () => {
 });
 
 describe("the end of leases", () => {
-  it("comes on the deadline, a thousand at once in one transaction", async () => {
+  it("comes on the deadline, a thousand at once in a few transactions with room for knocks in between", async () => {
     await using own = await TestDaemon.start();
     await Promise.all(
       Array.from({ length: 1000 }, (_, index) =>
@@ -200,7 +200,7 @@ describe("the end of leases", () => {
     const applied = own.firewalls[0]!.applied.length;
     await own.advance(60_000);
     expect(await own.kernel()).toEqual([]);
-    expect(own.firewalls[0]!.applied.length).toBeLessThanOrEqual(applied + 2);
+    expect(own.firewalls[0]!.applied.length).toBe(applied + 4);
     expect(own.daemon.leases.size).toBe(0);
   });
 
@@ -219,6 +219,102 @@ describe("the end of leases", () => {
     await own.advance(1000);
     expect(own.daemon.leases.size).toBe(0);
     expect(told.flatMap(({ events }) => events.map(({ type }) => type))).toEqual(["opened", "failed"]);
+  });
+});
+
+describe("one packet filter of two that fails", () => {
+  it("keeps the other from nothing: what has ended shuts there and stays shut", async () => {
+    const clock = new FakeClock();
+    const [four, six] = (["ipv4", "ipv6"] as const).map(
+      (family) => new MemoryFirewall({ clock, capabilities: { families: [family], expiry: "core" } }),
+    ) as [MemoryFirewall, MemoryFirewall];
+    await using own = await TestDaemon.start({ clock, firewalls: [four, six] });
+    await own.ask({ time: 10 });
+    await own.ask({ ip: "fd91::2", time: 10 });
+    six.onApply = failing("FIREWALL_FAILED");
+    const changes = four.applied.length;
+    await own.advance(10_000);
+    await own.advance(20_000);
+    expect(four.kernel.size).toBe(0);
+    expect(four.applied.length).toBe(changes + 1);
+    expect(own.daemon.leases.all().map(({ address }) => address.text)).toEqual(["fd91::2"]);
+    expect([...own.store.leasesOnDisk.keys()]).toEqual(["fd91::2 tcp/22"]);
+    six.onApply = () => {};
+    await own.advance(1000);
+    expect(own.daemon.leases.size).toBe(0);
+  });
+});
+
+describe("a packet filter that does not answer", () => {
+  it("is not asked again for each knock that waited: all are refused when the first is", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const own = await TestDaemon.start();
+      let asked = 0;
+      own.firewalls[0]!.onApply = () => {
+        asked += 1;
+        return new Promise(() => {});
+      };
+      const answers = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"].map((ip) => own.ask({ ip }));
+      await vi.advanceTimersByTimeAsync(20_000);
+      for (const answer of await Promise.all(answers)) expect(answer).toMatchObject(refusal("firewall_failed"));
+      expect(asked).toBeLessThanOrEqual(2);
+      expect(own.store.leasesOnDisk.size).toBe(0);
+      own.firewalls[0]!.onApply = () => {};
+      await own.daemon.stop();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe("limits", () => {
+  it("on all leases refuse what is new and nothing that stands", async () => {
+    await using own = await TestDaemon.start({ limits: { leases: 2 } });
+    await Promise.all([own.ask({ ip: "10.0.0.1" }), own.ask({ ip: "10.0.0.2" })]);
+    expect(await Promise.all([own.ask({ ip: "10.0.0.3" }), own.ask({ ip: "10.0.0.2" })])).toMatchObject([
+      refusal("too_many_leases"),
+      { success: true },
+    ]);
+    expect(own.log.filter(({ data }) => "reason" in data && data["reason"] === "too_many_leases")).toHaveLength(1);
+    await own.advance(60_000);
+    expect(await own.ask({ ip: "10.0.0.3" })).toMatchObject({ success: true });
+  });
+
+  it("on the leases of one address open what fits and say what did not", async () => {
+    await using own = await TestDaemon.start({ limits: { leasesPerAddress: 1 } });
+    const both = [TCP22, { proto: "TCP", num: 5432 }];
+    const first = await own.ask({ ports: both });
+    expect(first).toMatchObject({ success: true, opened: [TCP22], refused: [{ proto: "TCP", num: 5432 }] });
+    expect(await own.ask({ ports: [both[1]] })).toMatchObject(refusal("too_many_leases_of_address"));
+    expect(await own.ask({ ip: "10.0.0.3", ports: [both[1]] })).toMatchObject({ success: true });
+    // The room is free again with the lease's end.
+    await own.advance(60_000);
+    expect(await own.ask({ ports: [both[1]] })).toMatchObject({ success: true });
+  });
+
+  it("on knocks of one address and second touch neither others nor the next second, and cost one line", async () => {
+    await using own = await TestDaemon.start({ limits: { knocksPerSecond: 3 } });
+    const answers = await Promise.all(Array.from({ length: 100 }, () => own.ask()));
+    expect(answers.filter(({ success }) => success === true)).toHaveLength(3);
+    expect(answers.at(-1)).toMatchObject(refusal("too_many_knocks"));
+    expect(await own.ask({ ip: "10.0.0.9" })).toMatchObject({ success: true });
+    expect(own.log.filter(({ data }) => "reason" in data && data["reason"] === "too_many_knocks")).toHaveLength(1);
+    expect(own.history()).not.toContain("refused");
+    await own.advance(1000);
+    expect(await own.ask()).toMatchObject({ success: true });
+  });
+
+  it("of the packet filter itself are an error of their own, for those that do not fit", async () => {
+    await using own = await TestDaemon.start();
+    own.firewalls[0]!.onApply = ({ open }) => {
+      if (own.firewalls[0]!.kernel.size + open.length > 3) throw new WkfsError("FIREWALL_FULL", "full");
+    };
+    const answers = await Promise.all(Array.from({ length: 5 }, (_, index) => own.ask({ ip: `10.0.0.${index + 1}` })));
+    expect(answers.filter(({ success }) => success === true)).toHaveLength(3);
+    expect(answers.at(-1)).toMatchObject(refusal("firewall_full"));
+    expect(own.store.leasesOnDisk.size).toBe(3);
+    own.firewalls[0]!.onApply = () => {};
   });
 });
 

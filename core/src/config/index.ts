@@ -49,6 +49,13 @@ export interface ServerConfig {
   readonly firewall: readonly PluginUse[];
   readonly store: PluginUse | undefined;
   readonly notify: readonly PluginUse[];
+  readonly limits: {
+    /** Most open leases in all, and for one address. */
+    readonly leases: number;
+    readonly leasesPerAddress: number;
+    /** Most knocks of one address in one second. */
+    readonly knocksPerSecond: number;
+  };
 }
 
 export interface ClientConfig {
@@ -107,6 +114,7 @@ export async function checkServerConfig(
     firewall: (file.firewall ?? []).map((entry, index) => useOf(entry, ["firewall", index])),
     store: file.store && useOf(file.store, ["store"]),
     notify: file.notify.map((entry, index) => useOf(entry, ["notify", index])),
+    limits: file.limits,
   };
 }
 

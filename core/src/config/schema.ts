@@ -75,6 +75,16 @@ export const serverSchema = z.strictObject({
   firewall: z.array(plugin).min(1).max(16).optional(),
   store: plugin.optional(),
   notify: z.array(plugin).max(16).default([]),
+  limits: z
+    .strictObject({
+      /** Most open leases in all. */
+      leases: z.number().int().min(1).max(10_000_000).default(100_000),
+      /** Most open leases of one address. */
+      leasesPerAddress: z.number().int().min(1).max(10_000_000).default(256),
+      /** Most knocks of one address in one second. */
+      knocksPerSecond: z.number().int().min(1).max(1_000_000).default(20),
+    })
+    .prefault({}),
 });
 
 export const clientSchema = z.strictObject({

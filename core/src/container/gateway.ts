@@ -4,7 +4,7 @@ import { ClientAddresses } from "../gateway/client-address.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { createHttpServer } from "../gateway/http.ts";
 import { type Answer, type ClientKeys, Knocks } from "../gateway/knocks.ts";
-import { RefusalLog } from "../gateway/refusal-log.ts";
+import { RefusalLog } from "../lifecycle/refusal-log.ts";
 import { ReplayGuard } from "../gateway/replay-guard.ts";
 import { createV1Codec } from "../protocol/v1.ts";
 import { type RoleOptions, missingSection, roleContainer } from "./role.ts";

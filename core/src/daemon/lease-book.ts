@@ -14,9 +14,15 @@ export class LeaseBook {
   readonly #entries = new Map<string, Entry>();
   /** A binary heap by deadline. Each entry knows its index, so a renewal moves it and nothing stale stays behind. */
   readonly #heap: Entry[] = [];
+  readonly #perAddress = new Map<string, number>();
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Leases of one address, by its text. */
+  sizeOf(address: string): number {
+    return this.#perAddress.get(address) ?? 0;
   }
 
   get(id: string): Lease | undefined {
@@ -36,6 +42,7 @@ export class LeaseBook {
         this.#entries.set(id, entry);
         this.#heap.push(entry);
         this.#settle(entry);
+        this.#perAddress.set(lease.address.text, this.sizeOf(lease.address.text) + 1);
       } else {
         standing.lease = lease;
         this.#settle(standing);
@@ -50,6 +57,9 @@ export class LeaseBook {
       if (entry === undefined) continue;
       this.#entries.delete(id);
       this.#takeOut(entry);
+      const left = this.sizeOf(key.address.text) - 1;
+      if (left > 0) this.#perAddress.set(key.address.text, left);
+      else this.#perAddress.delete(key.address.text);
     }
   }
 

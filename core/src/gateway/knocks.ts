@@ -18,7 +18,7 @@ import {
 } from "../protocol/messages.ts";
 import { decodeFormField } from "../protocol/v1.ts";
 import { dataField } from "./form.ts";
-import type { RefusalLog } from "./refusal-log.ts";
+import type { RefusalLog } from "../lifecycle/refusal-log.ts";
 import type { ReplayGuard } from "./replay-guard.ts";
 
 /** What goes back over HTTP: a sealed packet, or a status with a text for those who hold the keys. */
