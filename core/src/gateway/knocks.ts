@@ -98,11 +98,8 @@ export class Knocks {
 
   #open(packet: Uint8Array): (ClientKeys & { readonly payload: Uint8Array }) | undefined {
     for (const keys of this.#parts.keys) {
-      try {
-        return { ...keys, payload: keys.codec.open(packet) };
-      } catch (error) {
-        if (!isWkfsError(error, "PACKET_INVALID")) throw error;
-      }
+      const payload = keys.codec.open(packet);
+      if (payload !== undefined) return { ...keys, payload };
     }
     return undefined;
   }
