@@ -84,7 +84,7 @@ export class Transactions {
     if (!this.#accepting) return Promise.resolve({ refusal: "stopping" });
     if (!limits.admits(knock.address, clock.now())) {
       // Not worth a line of the history each: they may come by the thousand.
-      refusals.note("too_many_knocks", knock.address.text);
+      refusals.note("too_many_knocks", () => knock.address.text);
       return Promise.resolve({ refusal: "too_many_knocks" });
     }
     return new Promise((answer) => {
@@ -202,7 +202,8 @@ export class Transactions {
     const { log, refusals } = this.#parts;
     const { knock, answer } = waiting;
     const given = "refusal" in outcome || refusal === undefined ? outcome : { refusal };
-    if ("refusal" in given && given.refusal.startsWith("too_many_")) refusals.note(given.refusal, knock.address.text);
+    if ("refusal" in given && given.refusal.startsWith("too_many_"))
+      refusals.note(given.refusal, () => knock.address.text);
     else {
       const data = { address: knock.address.text, client, ...summary(given) };
       log.info(data, "refusal" in given ? "knock refused" : "knock granted");

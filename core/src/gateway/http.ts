@@ -50,9 +50,10 @@ export async function createHttpServer(
   // restify reads target and Host with `new URL` outside of every handler: one that it does not understand would end the
   // process. So only our own path gets there, as a text that it does understand.
   (server as WithFirst).first((request, response) => {
-    if (pathOf(request.url ?? "") !== config.path) {
-      response.writeHead(404, { "Content-Type": HTML, "Content-Length": 0 });
-      response.end();
+    const ours = pathOf(request.url ?? "") === config.path;
+    // Another method is PHP's 400.
+    if (!ours || request.method !== "POST") {
+      send(response, ours ? 400 : 404, "");
       return false;
     }
     request.url = config.path;
@@ -78,21 +79,17 @@ export async function createHttpServer(
     }
     if (body === undefined) return refuseUnread(response);
     const forwarded = request.headers["x-forwarded-for"];
-    const address = addresses.of(
-      request.socket.remoteAddress,
-      Array.isArray(forwarded) ? forwarded.join(",") : forwarded,
-    );
+    const peer = request.socket.remoteAddress;
+    const address = () => addresses.of(peer, Array.isArray(forwarded) ? forwarded.join(",") : forwarded);
     deliver(response, await knocks.answer(request.headers["content-type"], body, address));
   }
 
-  // Another method on our path is PHP's 400.
-  server.on(
-    "restifyError",
-    (_request: restify.Request, response: restify.Response, error: { statusCode?: number }, done: () => void) => {
-      send(response, error.statusCode === 405 ? 400 : 500, "");
-      done();
-    },
-  );
+  // What goes wrong inside restify; what our handler throws does not get here.
+  server.on("restifyError", (_request: restify.Request, response: restify.Response, error: Error, done: () => void) => {
+    log.error({ error: messageOf(error) }, "a request failed in an unforeseen way");
+    response.sendRaw(500, "");
+    done();
+  });
   // With a listener of restify's in place, Node leaves these to us.
   server.on("clientError", (_error: Error, socket: import("node:net").Socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -105,17 +102,15 @@ function pathOf(target: string): string {
   return target.replace(/^https?:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "");
 }
 
-function deliver(response: restify.Response, answer: Answer): void {
+function deliver(response: ServerResponse, answer: Answer): void {
   if (answer.status !== 200) return send(response, answer.status, answer.text);
   response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": answer.packet.length });
   response.end(answer.packet);
 }
 
-function send(response: restify.Response, status: number, text: string): void {
-  response.sendRaw(status, text, {
-    "Content-Type": HTML,
-    "Content-Length": String(Buffer.byteLength(text)),
-  });
+function send(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "Content-Type": HTML, "Content-Length": Buffer.byteLength(text) });
+  response.end(text);
 }
 
 /**

@@ -58,17 +58,19 @@ export class Knocks {
     this.#parts = parts;
   }
 
-  /** `address` is undefined where there was no telling whose knock it is. */
-  async answer(contentType: string | undefined, body: Buffer, address: Address | undefined): Promise<Answer> {
+  /** `whose` gives undefined where there is no telling whose knock it is; it is asked only when somebody wants to know. */
+  async answer(contentType: string | undefined, body: Buffer, whose: () => Address | undefined): Promise<Answer> {
     const { clock, refusals } = this.#parts;
     const refuse = (answer: Answer, reason: string): Answer => {
-      refusals.note(reason, address?.text);
+      refusals.note(reason, () => whose()?.text);
       return answer;
     };
-    const data = await dataField(contentType, body);
+    const field = dataField(contentType, body);
+    const data = field instanceof Promise ? await field : field;
     if (data === undefined) return refuse({ status: 400, text: "" }, "no form field data");
     const opened = this.#open(decodeFormField(data));
     if (opened === undefined) return refuse(FORBIDDEN, "not sealed with our keys");
+    const address = whose();
     const request = readRequest(opened.payload, Math.floor(clock.now() / 1000));
     switch (request.kind) {
       case "rejected":
