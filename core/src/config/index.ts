@@ -32,6 +32,8 @@ export interface GatewayConfig {
   readonly listen: string;
   readonly path: string;
   readonly trustedProxies: readonly string[];
+  /** Processes that serve. */
+  readonly workers: number;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
 }
 
@@ -106,6 +108,7 @@ export async function checkServerConfig(
       listen: gateway.listen,
       path: gateway.path,
       trustedProxies: gateway.trustedProxies,
+      workers: gateway.workers,
       tls: gateway.tls && { cert: resolve(folder, gateway.tls.cert), key: resolve(folder, gateway.tls.key) },
     },
     namedKeys: named,
