@@ -207,8 +207,9 @@ describe("our gateway with PHP's daemon", () => {
     const head = [...exchange!.request_head!, `X-Forwarded-For: ${exchange!.from}`].join("\r\n");
     const answer = await raw(Number(gateway.address.split(":").at(-1)), `${head}\r\n\r\n${exchange!.request_body}`);
     expect(Buffer.from(codec.open(answer.subarray(answer.indexOf("\r\n\r\n") + 4))!).toString()).toBe(reply);
-    // PHP's front end sends these bytes; ours adds the name of the key set at the end, which PHP's daemon passes over.
-    expect(read).toEqual([local[0]!.request!.replace(/\}$/, ',"client":"default"}')]);
+    // PHP's front end sends these bytes; ours adds the name of the key set and asks for frames at the end, which PHP's
+    // daemon passes over.
+    expect(read).toEqual([local[0]!.request!.replace(/\}$/, ',"client":"default","frames":1}')]);
     expect(halfClosed).toBe(false);
     php.close();
   });

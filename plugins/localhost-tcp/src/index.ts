@@ -1,7 +1,8 @@
 /**
- * The transport between a gateway and a daemon on one host, as the PHP program has it: one TCP
- * connection a request, JSON without framing, authenticated by a secret that both sides know. The
- * PHP program's front end can call our daemon, and our gateway can call the PHP program's daemon.
+ * The transport between a gateway and a daemon on one host, over TCP, authenticated by a secret that both
+ * sides know. With the PHP program's front end or daemon at the other end it is as the PHP program has it:
+ * one connection a request, JSON without framing. Between two of ours all requests share one connection;
+ * `frames.ts` says how they find that out, and what is on it.
  *
  * What it does not give: the daemon does not prove who it is. While no daemon runs, any user of the
  * host can take the port and be told the secret; a port below 1024 keeps them off.

@@ -1,8 +1,10 @@
 import { type Server, type Socket, createServer } from "node:net";
 import { type Clock, type GrantHandler, type Logger, WkfsError, messageOf } from "@wkfs/core";
 import type { LocalhostTcpConfig } from "./config.ts";
-import { Connection, type ConnectionTerms, type Phase } from "./connection.ts";
-import { MAX_REPLY, REFUSAL, member, requestOf } from "./message.ts";
+import { type Answer, Connection, type ConnectionTerms, type Phase } from "./connection.ts";
+import { VERSION } from "./frames.ts";
+import { Links } from "./links.ts";
+import { REFUSAL, member } from "./message.ts";
 import { secretCheck } from "./secret.ts";
 
 /** How long `close` waits for answers under way, in milliseconds. */
@@ -21,8 +23,8 @@ export class Listener {
   readonly #terms: ConnectionTerms;
   /** In the order of their coming. */
   readonly #connections = new Set<Connection>();
+  readonly #links: Links;
   readonly #server: Server;
-  readonly #handler: GrantHandler;
   #refused = { count: 0, toldAt: Number.NEGATIVE_INFINITY };
 
   constructor(
@@ -35,7 +37,7 @@ export class Listener {
     this.#clock = context.clock;
     this.#log = context.log;
     this.#isSecret = secretCheck(secret);
-    this.#handler = handler;
+    this.#links = new Links(config, context, handler);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
     this.#terms = {
       clock: context.clock,
@@ -77,8 +79,9 @@ export class Listener {
     for (const connection of this.#connections) {
       if (connection.phase !== "answering") connection.drop("the daemon stops");
     }
+    this.#links.sayGoodbye();
     const lift = this.#clock.setTimer(CLOSE_GRACE, () => {
-      for (const connection of this.#connections) connection.drop("the daemon stops and cannot wait for its answer");
+      for (const link of [...this.#connections, ...this.#links]) link.drop("the daemon stops and can wait no longer");
     });
     await stopped.promise;
     lift();
@@ -105,22 +108,14 @@ export class Listener {
     return undefined;
   }
 
-  #answer(message: object): { readonly refusal: string } | { readonly reply: Promise<string> } {
-    if (this.#isSecret(member(message, "secret"))) return { reply: this.#reply(message) };
-    this.#tellRefusal();
-    return { refusal: REFUSAL };
-  }
-
-  async #reply(message: object): Promise<string> {
-    try {
-      const reply = await this.#handler(requestOf(message));
-      const size = Buffer.byteLength(reply);
-      if (size <= MAX_REPLY) return reply;
-      throw new Error(`the reply has ${size} bytes, the limit is ${MAX_REPLY}`);
-    } catch (error) {
-      this.#log.error({ error: messageOf(error) }, "a request could not be answered");
-      throw error;
+  #answer(message: object): Answer {
+    if (!this.#isSecret(member(message, "secret"))) {
+      this.#tellRefusal();
+      return { refusal: REFUSAL };
     }
+    // A gateway that has to do without frames has its answer all the same.
+    if (member(message, "frames") !== VERSION || this.#links.full) return { reply: this.#links.reply(message) };
+    return { takeOver: (socket) => this.#links.add(socket).first(message) };
   }
 
   #tellRefusal(): void {
