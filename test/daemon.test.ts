@@ -21,6 +21,7 @@ describe("a knock", () => {
     });
     expect(await own.kernel()).toEqual(["10.91.0.2 tcp/22", "10.91.0.2 udp/1194"]);
     expect([...own.store.leasesOnDisk.keys()]).toEqual(["10.91.0.2 tcp/22", "10.91.0.2 udp/1194"]);
+    await settle();
     expect(own.history()).toEqual(["started", "opened"]);
   });
 
@@ -147,6 +148,37 @@ describe("a knock", () => {
     expect(await own.kernel()).toEqual(["10.0.0.1 tcp/22", "10.0.0.2 tcp/22", "10.0.0.3 tcp/22"]);
   });
 
+  it("that comes while another is under way has the history written along with its own lease", async () => {
+    await using own = await TestDaemon.start();
+    const writes: number[] = [];
+    own.store.onWrite = ({ append = [] }) => void writes.push(append.length);
+    const held = Promise.withResolvers<void>();
+    own.firewalls[0]!.onApply = () => held.promise;
+    const first = own.ask({ ip: "10.0.0.1" });
+    await settle();
+    const second = own.ask({ ip: "10.0.0.2" });
+    await settle();
+    held.resolve();
+    await Promise.all([first, second]);
+    await settle();
+    // The first lease; the second with the line about the first; the line about the second.
+    expect(writes).toEqual([0, 1, 1]);
+    expect(own.history()).toEqual(["started", "opened", "opened"]);
+  });
+
+  it("keeps its history when the store fails meanwhile", async () => {
+    await using own = await TestDaemon.start();
+    own.store.onWrite = ({ append }) => {
+      if (append !== undefined && append.length > 0) throw new WkfsError("STORE_FAILED", "told to fail");
+    };
+    expect(await own.ask()).toMatchObject({ success: true });
+    await settle();
+    own.store.onWrite = () => {};
+    await own.ask({ ip: "10.0.0.2" });
+    await settle();
+    expect(own.history()).toEqual(["started", "opened", "opened"]);
+  });
+
   it("is gathered with others while a transaction is under way", async () => {
     await using own = await TestDaemon.start();
     const held = Promise.withResolvers<void>();
@@ -180,6 +212,7 @@ describe("named key sets", () => {
     for (const client of [undefined, "nobody", "__proto__", ["ops"], 1])
       expect(await own.ask({ client })).toMatchObject(refusal("unknown_client"));
     expect([...own.store.leasesOnDisk.values()].map(({ client }) => client)).toEqual(["db", "ops"]);
+    await settle();
     expect(own.store.historyOnDisk).toContainEqual(
       expect.objectContaining({ type: "refused", reason: "unknown_client", client: "nobody" }),
     );

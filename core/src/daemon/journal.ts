@@ -7,12 +7,15 @@ import type { Notifications } from "./notifications.ts";
 
 /** Milliseconds that one write of the store may take. */
 const WRITE_LIMIT = 10_000;
+/** Most events that wait for a store that refuses; the oldest are lost first. */
+const MOST_WAITING = 10_000;
 
 /** Makes durable what happened, and has it told. */
 export class Journal {
   readonly #store: Store;
   readonly #notifications: Notifications;
   readonly #log: Logger;
+  #waiting: WkfsEvent[] = [];
 
   constructor(store: Store, notifications: Notifications, log: Logger) {
     this.#store = store;
@@ -20,18 +23,35 @@ export class Journal {
     this.#log = log;
   }
 
-  /** Rejects as the store does, and with `PLUGIN_TIMEOUT`. */
-  write(change: StoreChange): Promise<void> {
-    return withTimeLimit(this.#store.write(change), WRITE_LIMIT, "store: write");
+  /** Writes a change, and the history that waits with it. Rejects as the store does, and with `PLUGIN_TIMEOUT`. */
+  async write(change: StoreChange): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    try {
+      const append = [...waiting, ...(change.append ?? [])];
+      await withTimeLimit(this.#store.write({ ...change, append }), WRITE_LIMIT, "store: write");
+    } catch (error) {
+      // What waited is not at fault; but a store that refuses for long must not fill the memory.
+      this.#waiting = [...waiting, ...this.#waiting].slice(-MOST_WAITING);
+      throw error;
+    }
   }
 
-  /** Appends to the history. Its failure changes nothing about ports that are open or shut; never rejects. */
-  async remember(events: readonly WkfsEvent[]): Promise<void> {
-    if (events.length === 0) return;
+  /** Has these events appended to the history with the next write, or with `flush`. */
+  remember(events: readonly WkfsEvent[]): void {
+    this.#waiting.push(...events);
+  }
+
+  /** Writes the history that waits. Its failure changes nothing about ports that are open or shut; never rejects. */
+  async flush(): Promise<void> {
+    if (this.#waiting.length === 0) return;
     try {
-      await this.write({ append: events });
+      await this.write({});
     } catch (error) {
-      this.#log.error({ error: messageOf(error) }, "the store refused to add to the history");
+      this.#log.error(
+        { error: messageOf(error) },
+        "the store refused to add to the history; trying again with the next",
+      );
     }
   }
 

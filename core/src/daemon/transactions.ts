@@ -53,7 +53,8 @@ export interface TransactionParts {
  * one write of the store and one of the kernel for all of them; at idle a knock waits for nobody.
  *
  * The order of an opening: durable, then kernel, then the answer, then the history. So a crash in between leaves
- * a lease that the restart takes over or ends, and never an open port that nobody remembers.
+ * a lease that the restart takes over or ends, and never an open port that nobody remembers; the history may lack the
+ * last few lines, and the lease says who has it.
  */
 export class Transactions {
   readonly #parts: TransactionParts;
@@ -108,6 +109,9 @@ export class Transactions {
         for (const { answer } of batch) answer({ refusal: "firewall_failed" });
       }
       this.#parts.expiry.arm();
+      // First the answers go out. Who comes meanwhile has the history written along with his own lease.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.#waiting.length === 0) await this.#parts.journal.flush();
     });
   }
 
@@ -131,7 +135,7 @@ export class Transactions {
     for (const one of decided) this.#answer(one, refusal);
     if (refusal === undefined) {
       notifications.deliver(enqueue);
-      await journal.remember(events);
+      journal.remember(events);
     }
   }
 
