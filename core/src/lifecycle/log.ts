@@ -3,8 +3,8 @@ import type { Logger } from "../contracts/plugin.ts";
 
 /** Keys whose values never reach a log, in the data and one level deeper. */
 const SECRETS = new Set(["secret", "password", "keys", "key1", "key2", "iv1", "iv2", "sign", "pass"]);
-/** Bytes that are gathered at most before they are written, also within one turn of the event loop. */
-const GATHERED = 8192;
+/** Characters that are gathered at most before they are written, also within one turn of the event loop. */
+const GATHERED = 65_536;
 
 /**
  * The log of a process: one JSON object a line on standard error, with a time in ISO 8601. `level` is one of
@@ -27,19 +27,19 @@ export function createLogger({ name, level = "info" }: { readonly name: string; 
  * it tells of. At idle that is at once, and the end of the process writes what is left.
  */
 function gathered(fd: number): { write(line: string): void } {
-  const file = pino.destination({ fd, sync: true, minLength: GATHERED });
-  let due = false;
+  const file = pino.destination({ fd, sync: true });
+  let lines = "";
   const flush = (): void => {
-    due = false;
-    file.flushSync();
+    const text = lines;
+    lines = "";
+    if (text !== "") file.write(text);
   };
   process.on("exit", flush);
   return {
     write(line) {
-      file.write(line);
-      if (due) return;
-      due = true;
-      setImmediate(flush);
+      if (lines === "") setImmediate(flush);
+      lines += line;
+      if (lines.length > GATHERED) flush();
     },
   };
 }
