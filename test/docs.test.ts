@@ -131,6 +131,7 @@ describe("configurations", () => {
     const named = textOf("README.md");
     for (const [use, config] of [
       ["localhost-tcp", { secret: "s" }],
+      ["unix-socket", { path: "/p", group: "g" }],
       ["sqlite", { path: "/p" }],
       ["iptables", {}],
       ["smtp-email", { host: "h", from: "a@b", to: ["c@d"] }],

@@ -7,6 +7,7 @@ const BUNDLED: Readonly<Record<string, () => Promise<{ readonly default: AnyPlug
   ip6tables: () => import("@wkfs/ip6tables"),
   "dry-run": () => import("@wkfs/dry-run"),
   "localhost-tcp": () => import("@wkfs/localhost-tcp"),
+  "unix-socket": () => import("@wkfs/unix-socket"),
   sqlite: () => import("@wkfs/sqlite"),
   memory: () => import("@wkfs/memory"),
   "smtp-email": () => import("@wkfs/smtp-email"),

@@ -2,10 +2,10 @@ import type { Socket } from "node:net";
 import type { Clock, GrantRequest } from "@wkfs/core";
 import { CallingLink } from "./calling-link.ts";
 import type { LocalhostTcpConfig } from "./config.ts";
-import type { Peer } from "./exchange.ts";
 import { VERSION } from "./frames.ts";
 import { formatRequest } from "./message.ts";
 import { OneShots } from "./one-shots.ts";
+import type { CallingSide } from "./transport.ts";
 
 /** How long a daemon that answered without frames is not asked for them, in milliseconds: another may follow it. */
 const ASK_AGAIN = 60_000;
@@ -15,7 +15,7 @@ const ASK_AGAIN = 60_000;
  * that is not known, each goes over a connection of its own, and one at a time asks for frames: so nobody
  * waits for the answer to that question, which the PHP program's daemon gives with its reply only.
  */
-export class Caller {
+export class Caller implements CallingSide {
   readonly #config: LocalhostTcpConfig;
   readonly #secret: string;
   readonly #clock: Clock;
@@ -33,7 +33,7 @@ export class Caller {
     this.#oneShots = new OneShots(config, clock);
   }
 
-  async call(peer: Peer, request: GrantRequest, signal: AbortSignal): Promise<string> {
+  async call(request: GrantRequest, signal: AbortSignal): Promise<string> {
     const { maxMessage } = this.#config;
     if (this.#link !== undefined) return await this.#link.call(formatRequest(request, maxMessage), signal);
     const asks = !this.#asking && this.#clock.steady() >= this.#askFrom;
@@ -43,11 +43,11 @@ export class Caller {
     });
     if (asks) this.#asking = true;
     try {
-      const answer = await this.#oneShots.send(peer, text, signal, {
+      const answer = await this.#oneShots.send(text, signal, {
         wanted: () => this.#link === undefined,
-        switched: (socket, piece) => ({ first: this.#begin(peer, socket, piece, signal) }),
+        switched: (socket, piece) => ({ first: this.#begin(socket, piece, signal) }),
       });
-      if (answer === undefined) return await this.call(peer, request, signal);
+      if (answer === undefined) return await this.call(request, signal);
       if (typeof answer === "object") return await answer.first;
       if (asks) this.#askFrom = this.#clock.steady() + ASK_AGAIN;
       return answer;
@@ -63,11 +63,11 @@ export class Caller {
   }
 
   /** Makes a link of a connection whose daemon went over to frames; the answer to its first request. */
-  #begin(peer: Peer, socket: Socket, piece: Buffer, signal: AbortSignal): Promise<string> {
-    const { connectTimeout, replyTimeout } = this.#config;
+  #begin(socket: Socket, piece: Buffer, signal: AbortSignal): Promise<string> {
+    const { host, port, connectTimeout, replyTimeout } = this.#config;
     const link = new CallingLink(socket, {
       clock: this.#clock,
-      peer: `daemon at ${peer.host} port ${peer.port}`,
+      peer: `daemon at ${host} port ${port}`,
       turnTime: connectTimeout * 1000,
       answerTime: replyTimeout * 1000,
       over: () => {

@@ -56,6 +56,11 @@ export class CallingLink {
     socket.on("close", () => this.#break("closed the connection"));
   }
 
+  /** Whether it takes calls. */
+  get usable(): boolean {
+    return !this.#end.signal.aborted;
+  }
+
   /**
    * Sends one request and resolves with its answer. Rejects with `TRANSPORT_UNREACHABLE` when it was not
    * sent, because 1,024 are under way and none is answered or because the link takes no more calls, and
@@ -86,8 +91,8 @@ export class CallingLink {
   }
 
   /** Ends what is under way, and resolves when the connection is gone. */
-  close(): Promise<void> {
-    this.#break("was left because the gateway stops");
+  close(why = "was left because the gateway stops"): Promise<void> {
+    this.#break(why);
     return this.closed;
   }
 

@@ -8,11 +8,19 @@
  * host can take the port and be told the secret; a port below 1024 keeps them off.
  */
 import { API_VERSION, definePlugin } from "@wkfs/core";
-import { configSchema } from "./config.ts";
+import { Caller } from "./caller.ts";
+import { addressOf, configSchema } from "./config.ts";
+import { Listener } from "./listener.ts";
 import { checkSecret } from "./secret.ts";
-import { LocalhostTcpTransport } from "./transport.ts";
+import { SocketTransport } from "./transport.ts";
 
 export type { LocalhostTcpConfig } from "./config.ts";
+// What another transport over sockets is made of, such as `@wkfs/unix-socket`.
+export { CallingLink } from "./calling-link.ts";
+export { PREFACE } from "./frames.ts";
+export { Links } from "./links.ts";
+export { formatRequest } from "./message.ts";
+export { type CallingSide, type ListeningSide, SocketTransport } from "./transport.ts";
 
 export default definePlugin({
   name: "localhost-tcp",
@@ -21,6 +29,10 @@ export default definePlugin({
   configSchema,
   async create(config, context) {
     const secret = checkSecret(await context.readSecret(config.secret), config.secret);
-    return new LocalhostTcpTransport(config, secret, context);
+    return new SocketTransport(
+      addressOf(config.host, config.port),
+      new Caller(config, secret, context.clock),
+      (handler) => new Listener(config, secret, context, handler),
+    );
   },
 });

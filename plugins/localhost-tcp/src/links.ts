@@ -5,6 +5,8 @@ import { ServingLink, type ServingTerms } from "./serving-link.ts";
 
 /** A gateway has one, and another for a moment when that has gone bad; few hosts have more than one gateway. */
 const MAX_LINKS = 64;
+/** How long `close` waits for answers under way, in milliseconds. */
+export const CLOSE_GRACE = 5000;
 
 /** Bounds that a transport's configuration sets. Times in seconds. */
 export interface LinkBounds {
@@ -15,11 +17,13 @@ export interface LinkBounds {
 }
 
 /** The daemon's ends of its links, in the order of their coming, and the handler that answers on all of them. */
-export class Links implements Iterable<ServingLink> {
+export class Links {
   readonly #links = new Set<ServingLink>();
   readonly #terms: ServingTerms;
   readonly #handler: GrantHandler;
   readonly #log: Logger;
+  readonly #empty = Promise.withResolvers<void>();
+  #closing = false;
 
   constructor(
     bounds: LinkBounds,
@@ -36,6 +40,7 @@ export class Links implements Iterable<ServingLink> {
       reply: (message) => this.reply(message),
       gone: (link, reason) => {
         this.#links.delete(link);
+        if (this.#closing && this.#links.size === 0) this.#empty.resolve();
         if (reason !== undefined) log.debug({ reason }, "a peer was dropped");
       },
     };
@@ -45,10 +50,6 @@ export class Links implements Iterable<ServingLink> {
     return this.#links.size >= MAX_LINKS;
   }
 
-  [Symbol.iterator](): Iterator<ServingLink> {
-    return this.#links.values();
-  }
-
   /** Speaks in frames on a socket from now on. */
   add(socket: Socket): ServingLink {
     const link = new ServingLink(socket, this.#terms);
@@ -56,8 +57,16 @@ export class Links implements Iterable<ServingLink> {
     return link;
   }
 
-  sayGoodbye(): void {
+  /** Asks all peers to go, and drops those who have not gone after 5 s. Resolves when there is no link left. */
+  async close(): Promise<void> {
+    if (this.#links.size === 0) return;
+    this.#closing = true;
     for (const link of this.#links) link.sayGoodbye();
+    const lift = this.#terms.clock.setTimer(CLOSE_GRACE, () => {
+      for (const link of this.#links) link.drop("the daemon stops and can wait no longer");
+    });
+    await this.#empty.promise;
+    lift();
   }
 
   /** The handler's answer to a message of an authenticated peer. Rejects when there is none that can be sent. */

@@ -1,21 +1,20 @@
 import { type Server, type Socket, createServer } from "node:net";
 import { type Clock, type GrantHandler, type Logger, WkfsError, messageOf } from "@wkfs/core";
-import type { LocalhostTcpConfig } from "./config.ts";
+import { type LocalhostTcpConfig, addressOf } from "./config.ts";
 import { type Answer, Connection, type ConnectionTerms, type Phase } from "./connection.ts";
 import { VERSION } from "./frames.ts";
-import { Links } from "./links.ts";
+import { CLOSE_GRACE, Links } from "./links.ts";
 import { REFUSAL, member } from "./message.ts";
 import { secretCheck } from "./secret.ts";
+import type { ListeningSide } from "./transport.ts";
 
-/** How long `close` waits for answers under way, in milliseconds. */
-const CLOSE_GRACE = 5000;
 /** Refused peers are told of in the log once in this time, in milliseconds: anyone here can knock. */
 const REFUSAL_PAUSE = 60_000;
 /** Connections that the kernel holds ready: in a burst, who finds no place tries again after a second. */
 const BACKLOG = 1024;
 
 /** The daemon's side. */
-export class Listener {
+export class Listener implements ListeningSide {
   readonly #config: LocalhostTcpConfig;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -52,8 +51,8 @@ export class Listener {
     };
   }
 
-  /** Resolves with the port when peers can connect. Throws `TRANSPORT_FAILED`. */
-  async open(): Promise<number> {
+  /** Resolves with the address when peers can connect. Throws `TRANSPORT_FAILED`. */
+  async open(): Promise<string> {
     const { host, port } = this.#config;
     const listening = Promise.withResolvers<void>();
     this.#server.once("error", listening.reject);
@@ -69,7 +68,7 @@ export class Listener {
     this.#server.off("error", listening.reject);
     this.#server.on("error", (error) => this.#log.error({ error: error.message }, "cannot take connections"));
     const address = this.#server.address();
-    return typeof address === "object" && address !== null ? address.port : port;
+    return addressOf(host, typeof address === "object" && address !== null ? address.port : port);
   }
 
   async close(): Promise<void> {
@@ -79,11 +78,10 @@ export class Listener {
     for (const connection of this.#connections) {
       if (connection.phase !== "answering") connection.drop("the daemon stops");
     }
-    this.#links.sayGoodbye();
     const lift = this.#clock.setTimer(CLOSE_GRACE, () => {
-      for (const link of [...this.#connections, ...this.#links]) link.drop("the daemon stops and can wait no longer");
+      for (const connection of this.#connections) connection.drop("the daemon stops and can wait no longer");
     });
-    await stopped.promise;
+    await Promise.all([this.#links.close(), stopped.promise]);
     lift();
   }
 

@@ -1,6 +1,6 @@
 import { type Clock, WkfsError, isWkfsError, messageOf } from "@wkfs/core";
 import type { LocalhostTcpConfig } from "./config.ts";
-import { type Peer, type Switched, exchange } from "./exchange.ts";
+import { type Switched, exchange } from "./exchange.ts";
 import { replyText } from "./message.ts";
 import { Slots } from "./slots.ts";
 
@@ -33,7 +33,6 @@ export class OneShots {
    * request was not wanted. Rejects as `Transport.call` does.
    */
   async send<Link extends object>(
-    peer: Peer,
     text: string,
     signal: AbortSignal,
     terms: OneShotTerms<Link>,
@@ -42,7 +41,7 @@ export class OneShots {
     const callOff = () => end.abort(new Error("was called off", { cause: signal.reason }));
     if (signal.aborted) callOff();
     signal.addEventListener("abort", callOff, { once: true });
-    const sending = this.#send(peer, text, end, terms);
+    const sending = this.#send(text, end, terms);
     this.#underWay.set(end, sending);
     try {
       return await sending;
@@ -60,12 +59,11 @@ export class OneShots {
   }
 
   async #send<Link extends object>(
-    peer: Peer,
     text: string,
     end: AbortController,
     { wanted, switched }: OneShotTerms<Link>,
   ): Promise<string | Link | undefined> {
-    const { connectTimeout, replyTimeout } = this.#config;
+    const { host, port, connectTimeout, replyTimeout } = this.#config;
     const limit = (seconds: number, what: string) =>
       this.#clock.setTimer(seconds * 1000, () => end.abort(new Error(`${what} within ${seconds} s`)));
     // Waiting for one's turn counts as waiting for the connection.
@@ -75,7 +73,7 @@ export class OneShots {
       await this.#slots.take(end.signal);
       try {
         if (!wanted()) return undefined;
-        const reply = await exchange(peer, text, end.signal, switched, () => {
+        const reply = await exchange({ host, port }, text, end.signal, switched, () => {
           taken = true;
           lift();
           lift = limit(replyTimeout, "gave no answer");
@@ -86,7 +84,7 @@ export class OneShots {
       }
     } catch (cause) {
       const hint = isWkfsError(cause) ? cause.hint : undefined;
-      const at = `daemon at ${peer.host} port ${peer.port}: ${messageOf(cause)}`;
+      const at = `daemon at ${host} port ${port}: ${messageOf(cause)}`;
       throw taken
         ? new WkfsError("TRANSPORT_FAILED", at, { hint: hint ?? FAILED_HINT, cause })
         : new WkfsError("TRANSPORT_UNREACHABLE", at, { hint: UNREACHABLE_HINT, cause });

@@ -34,16 +34,11 @@ export class ServingLink {
     this.#terms = terms;
     this.#reader = new FrameReader(terms.maxMessage);
     this.#writer = new FrameWriter((bytes) => this.#send(bytes));
-    socket.on("data", (piece) => this.#take(piece));
+    socket.on("data", (piece) => this.take(piece));
     // A gateway closes when it wants no more answers.
     socket.on("end", () => this.#leave(undefined));
     socket.on("error", (error) => this.drop(error.message));
     socket.on("close", () => this.#leave(undefined));
-  }
-
-  /** Whether the peer has said its preface. */
-  get greeted(): boolean {
-    return this.#reader.greeted;
   }
 
   /** Answers the request that was in the JSON with which the connection began. */
@@ -61,7 +56,8 @@ export class ServingLink {
     this.#leave(reason);
   }
 
-  #take(piece: Buffer): void {
+  /** What has come on the connection. Only for what came before this link had it. */
+  take(piece: Buffer): void {
     if (this.#gone) return;
     if (!this.#reader.take(piece, (id, body) => this.#request(id, body))) this.drop("sent what is no frame");
   }
