@@ -1,3 +1,4 @@
+import type { AddressFamily } from "../model/address.ts";
 import { type Lease, type LeaseKey, leaseId } from "../model/lease.ts";
 
 /** A lease and its place in the heap. */
@@ -15,9 +16,27 @@ export class LeaseBook {
   /** A binary heap by deadline. Each entry knows its index, so a renewal moves it and nothing stale stays behind. */
   readonly #heap: Entry[] = [];
   readonly #perAddress = new Map<string, number>();
+  readonly #perFamily = { ipv4: 0, ipv6: 0 };
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /**
+   * How many leases of these families last longer than until `time`. Looks at those that do not, and at no other:
+   * this is asked every two seconds.
+   */
+  lasting(families: readonly AddressFamily[], time: number): number {
+    let count = 0;
+    for (const family of families) count += this.#perFamily[family];
+    const ending = [0];
+    for (let at = ending.pop(); at !== undefined; at = ending.pop()) {
+      const entry = this.#heap[at];
+      if (entry === undefined || entry.lease.deadline > time) continue;
+      if (families.includes(entry.lease.address.family)) count -= 1;
+      ending.push(at * 2 + 1, at * 2 + 2);
+    }
+    return count;
   }
 
   /** Leases of one address, by its text. */
@@ -43,6 +62,7 @@ export class LeaseBook {
         this.#heap.push(entry);
         this.#settle(entry);
         this.#perAddress.set(lease.address.text, this.sizeOf(lease.address.text) + 1);
+        this.#perFamily[lease.address.family] += 1;
       } else {
         standing.lease = lease;
         this.#settle(standing);
@@ -60,6 +80,7 @@ export class LeaseBook {
       const left = this.sizeOf(key.address.text) - 1;
       if (left > 0) this.#perAddress.set(key.address.text, left);
       else this.#perAddress.delete(key.address.text);
+      this.#perFamily[key.address.family] -= 1;
     }
   }
 

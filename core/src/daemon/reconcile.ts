@@ -121,7 +121,8 @@ export class Reconcile {
   async #look(firewall: Named<Firewall>, everything: boolean): Promise<void> {
     const { missing, count } = await whole(firewall, "check", firewall.plugin.check());
     if (missing.length > 0) await whole(firewall, "attach", firewall.plugin.attach());
-    const short = count !== undefined && count < this.#expected(firewall.plugin).length;
+    const { families } = firewall.plugin.capabilities;
+    const short = count !== undefined && count < this.#parts.book.lasting(families, this.#parts.clock.now() + SLACK);
     const found = [...missing, ...(missing.length > 0 || short || everything ? await this.#compare(firewall) : [])];
     if (found.length === 0) return;
     this.#parts.log.warn({ firewall: firewall.name, found }, "the packet filter had been changed; it is put right");
