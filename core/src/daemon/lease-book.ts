@@ -15,7 +15,6 @@ export class LeaseBook {
   readonly #entries = new Map<string, Entry>();
   /** A binary heap by deadline. Each entry knows its index, so a renewal moves it and nothing stale stays behind. */
   readonly #heap: Entry[] = [];
-  readonly #perAddress = new Map<string, number>();
   readonly #perFamily = { ipv4: 0, ipv6: 0 };
 
   get size(): number {
@@ -39,11 +38,6 @@ export class LeaseBook {
     return count;
   }
 
-  /** Leases of one address, by its text. */
-  sizeOf(address: string): number {
-    return this.#perAddress.get(address) ?? 0;
-  }
-
   get(id: string): Lease | undefined {
     return this.#entries.get(id)?.lease;
   }
@@ -61,7 +55,6 @@ export class LeaseBook {
         this.#entries.set(id, entry);
         this.#heap.push(entry);
         this.#settle(entry);
-        this.#perAddress.set(lease.address.text, this.sizeOf(lease.address.text) + 1);
         this.#perFamily[lease.address.family] += 1;
       } else {
         standing.lease = lease;
@@ -77,9 +70,6 @@ export class LeaseBook {
       if (entry === undefined) continue;
       this.#entries.delete(id);
       this.#takeOut(entry);
-      const left = this.sizeOf(key.address.text) - 1;
-      if (left > 0) this.#perAddress.set(key.address.text, left);
-      else this.#perAddress.delete(key.address.text);
       this.#perFamily[key.address.family] -= 1;
     }
   }

@@ -173,15 +173,20 @@ function difference(
   resolution: number,
   known: (id: string) => Lease | undefined,
 ): { readonly change: FirewallChange; readonly found: string[] } {
-  const held = new Map(kernel.map((lease) => [leaseId(lease), lease]));
+  const held = new Map<string, KernelLease>();
+  for (const lease of kernel) held.set(leaseId(lease), lease);
   const tolerance = 2 * resolution + SLACK;
-  const missing = expected.filter((lease) => !held.has(leaseId(lease)));
-  const off = expected.filter((lease) => {
-    const deadline = held.get(leaseId(lease))?.deadline;
-    return deadline !== undefined && Math.abs(deadline - lease.deadline) > tolerance;
-  });
+  const missing: Lease[] = [];
+  const off: Lease[] = [];
+  for (const lease of expected) {
+    const id = leaseId(lease);
+    const there = held.get(id);
+    if (there === undefined) missing.push(lease);
+    else if (there.deadline !== undefined && Math.abs(there.deadline - lease.deadline) > tolerance) off.push(lease);
+    held.delete(id);
+  }
   // A lease that is just ending is in the book, though no longer expected.
-  const foreign = kernel.filter((lease) => known(leaseId(lease)) === undefined);
+  const foreign = [...held].flatMap(([id, lease]) => (known(id) === undefined ? [lease] : []));
   const found = [
     ...(missing.length > 0 ? [`${missing.length} lease(s) were missing`] : []),
     ...(off.length > 0 ? [`${off.length} lease(s) had another deadline`] : []),
