@@ -560,8 +560,34 @@ describe("notifications", () => {
     expect(tries).toBeLessThanOrEqual(8);
     down = false;
     await own.advance(120_000);
-    expect(told.slice(tries).map(({ events }) => events.length)).toEqual([1, 50, 9]);
+    expect(told.slice(tries).map(({ events }) => events.length)).toEqual([1, 59]);
     expect(own.store.waiting.size).toBe(0);
+  });
+
+  it("become a digest when they come as a flood: five at once, then one a minute with all that came", async () => {
+    const told: Notification[] = [];
+    await using own = await TestDaemon.start({
+      notifiers: notifier(async (notification) => void told.push(notification)),
+    });
+    const sizes = () => told.map(({ events }) => events.length);
+    for (let host = 1; host <= 200; host += 1) await own.ask({ ip: `10.3.0.${host}` });
+    await settle();
+    expect(sizes()).toEqual([1, 1, 1, 1, 1]);
+    await own.advance(59_000);
+    expect(told).toHaveLength(5);
+    await own.advance(1000);
+    expect(sizes()).toEqual([1, 1, 1, 1, 1, 195]);
+    expect(own.store.waiting.size).toBe(0);
+    // One more waits for its minute, and after quiet ones five are free again.
+    await own.ask({ ip: "10.4.0.1" });
+    await settle();
+    expect(told).toHaveLength(6);
+    await own.advance(60_000);
+    expect(told).toHaveLength(7);
+    await own.advance(600_000);
+    for (let host = 1; host <= 5; host += 1) await own.ask({ ip: `10.5.0.${host}` });
+    await settle();
+    expect(told).toHaveLength(12);
   });
 
   it("survive a restart, and keep their id", async () => {
