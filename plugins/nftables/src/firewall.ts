@@ -112,8 +112,18 @@ export class NftablesFirewall implements Firewall {
     this.#attached = false;
   }
 
-  #write(change: FirewallChange): Promise<void> {
-    return this.#nftables.write(changeCommands(this.#layout, change, this.#context.clock.now()));
+  async #write(change: FirewallChange): Promise<void> {
+    const now = this.#context.clock.now();
+    const commands = changeCommands(this.#layout, change, now);
+    // All of it may have ended meanwhile.
+    if (commands === "") return;
+    try {
+      await this.#nftables.write(commands);
+    } catch (error) {
+      if (!/File exists/.test(messageOf(error))) throw error;
+      // The kernel holds something that core knows nothing of: this time every element is taken for one.
+      await this.#nftables.write(changeCommands(this.#layout, { ...change, before: change.open }, now));
+    }
   }
 
   /** The kernel reports each refusal with what was refused; thousands of them are more than nft can hear. */

@@ -23,34 +23,41 @@ const PROTOCOLS = { tcp: 6, udp: 17 } as const;
 const TURN = 2000;
 
 /**
- * The commands that make a change. `add` of an element with the timeout that it has is silently nothing, and `delete` of one
+ * The commands that make a change. What was not open before is made by `create`, which the kernel refuses when it is there all
+ * the same (`File exists`): one command in place of three, and a third of the time. For the rest: `add` of an element with the timeout that it has is silently nothing, and `delete` of one
  * that is absent an error; `add; delete; add` renews what is there and makes what is not, and its first two close either.
  */
-export function changeCommands(layout: Layout, { open, close }: FirewallChange, now: number): string {
+export function changeCommands(layout: Layout, { open, close, before }: FirewallChange, now: number): string {
   const commands: string[] = [];
+  const known = new Set(before.map(leaseId));
   for (const [family, set] of layout.sets) {
     const target = `${layout.table.family} ${layout.table.name} ${set}`;
     // The last one counts, and a key stands once: nft refuses to delete twice.
     const ends = new Map<string, { readonly element: string; readonly left: number }>();
     for (const key of close)
       if (key.address.family === family) ends.set(leaseId(key), { element: elementOf(key), left: 0 });
+    const closed = new Set(ends.keys());
     for (const lease of open)
       if (lease.address.family === family)
         ends.set(leaseId(lease), { element: elementOf(lease), left: lease.deadline - now });
-    if (ends.size === 0) continue;
-    const keys = [...ends.values()].map(({ element }) => element);
-    // A lease that has ended meanwhile is not opened again; and a timeout of 0 would be no end at all.
-    const added = [...ends.values()].flatMap(({ element, left }) =>
-      left <= 0 ? [] : [`${element} timeout ${timeoutOf(left)}`],
-    );
-    commands.push(elements("add", target, keys), elements("delete", target, keys));
+    const keys: string[] = [];
+    const added: string[] = [];
+    const created: string[] = [];
+    for (const [id, { element, left }] of ends) {
+      const there = known.has(id) || closed.has(id);
+      if (there) keys.push(element);
+      // A lease that has ended meanwhile is not opened again; and a timeout of 0 would be no end at all.
+      if (left > 0) (there ? added : created).push(`${element} timeout ${timeoutOf(left)}`);
+    }
+    if (keys.length > 0) commands.push(elements("add", target, keys), elements("delete", target, keys));
     if (added.length > 0) commands.push(elements("add", target, added));
+    if (created.length > 0) commands.push(elements("create", target, created));
   }
   return commands.join("");
 }
 
 /** A line an element: nft repeats the line that an error is in. */
-function elements(command: "add" | "delete", target: string, lines: readonly string[]): string {
+function elements(command: "add" | "create" | "delete", target: string, lines: readonly string[]): string {
   return `${command} element ${target} {\n${lines.join(",\n")}\n}\n`;
 }
 
