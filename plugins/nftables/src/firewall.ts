@@ -16,7 +16,17 @@ import { type Layout, layoutOf } from "./layout.ts";
 import { MAX_TIMEOUT, changeCommands, parseElements } from "./lease-text.ts";
 import { type Nftables, Unanswered } from "./nftables.ts";
 import { full } from "./program.ts";
-import { attachCommands, detachCommands, dormant, missingFrom, printed, unfitSets, written } from "./ruleset.ts";
+import {
+  attachCommands,
+  detachCommands,
+  foreignSets,
+  missingFrom,
+  printed,
+  releaseCommands,
+  switchedOff,
+  unfitSets,
+  written,
+} from "./ruleset.ts";
 import { type Table, parseTable } from "./table-text.ts";
 
 /** Leases as elements of two sets, which the kernel ends by itself, and a chain whose rules look into them. */
@@ -49,9 +59,10 @@ export class NftablesFirewall implements Firewall {
   async attach(): Promise<void> {
     const before = await this.#table();
     if (this.#attached && this.#missing(before).length === 0) return;
+    this.#refuseForeign(before);
     const { family, name } = this.#layout.table;
     // The kernel refuses to switch a table on and to add a chain to it in one transaction.
-    if (dormant(before)) await this.#nftables.write(`add table ${family} ${name}\n`);
+    if (switchedOff(before, this.#layout)) await this.#nftables.write(`add table ${family} ${name}\n`);
     const unfit = unfitSets(before, this.#layout);
     const kept = await Promise.all(unfit.map(([, set]) => this.#read(set)));
     const commands = attachCommands(before, this.#layout, kept.flat().map(asLease), this.#context.clock.now());
@@ -101,8 +112,12 @@ export class NftablesFirewall implements Firewall {
     return { missing, leases: await this.#leases() };
   }
 
-  release(): Promise<void> {
-    return this.#nftables.close();
+  async release(): Promise<void> {
+    if ("chain" in this.#layout.caller) {
+      const commands = releaseCommands(await this.#table(), this.#layout);
+      if (commands !== undefined) await this.#nftables.write(commands);
+    }
+    await this.#nftables.close();
   }
 
   async detach(): Promise<void> {
@@ -150,6 +165,22 @@ export class NftablesFirewall implements Firewall {
   async #table(): Promise<Table | undefined> {
     const text = await this.#nftables.describe(this.#layout.table);
     return text === undefined ? undefined : parseTable(text);
+  }
+
+  /** What the administrator has is theirs to make and to remove. */
+  #refuseForeign(table: Table | undefined): void {
+    const { caller, table: name } = this.#layout;
+    const where = `the table ${name.family} ${name.name}`;
+    const [foreign] = foreignSets(table, this.#layout);
+    if (foreign !== undefined) {
+      throw new WkfsError("FIREWALL_FAILED", `there is a set ${foreign} of another kind in ${where}`, {
+        hint: `Give wkfs another one with \`name:\` in the configuration, or remove it with: nft delete set ${name.family} ${name.name} ${foreign}`,
+      });
+    }
+    if ("hook" in caller || table?.chains.has(caller.chain) === true) return;
+    throw new WkfsError("FIREWALL_FAILED", `there is no chain ${caller.chain} in ${where}`, {
+      hint: "Name the chain that filters incoming packets with `parent:` in the configuration; `nft list chains` shows all. `mode: guard` needs none.",
+    });
   }
 
   #missing(table: Table | undefined): string[] {

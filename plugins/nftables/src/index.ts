@@ -5,6 +5,7 @@ import { hostNftables } from "./host-nftables.ts";
 
 export { type NftablesConfig, configSchema } from "./config.ts";
 export { NftablesFirewall } from "./firewall.ts";
+export { RehearsalNftables } from "./rehearsal.ts";
 
 export default definePlugin({
   name: "nftables",

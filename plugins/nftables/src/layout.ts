@@ -9,28 +9,48 @@ export interface Layout {
   readonly sets: ReadonlyMap<AddressFamily, string>;
   readonly size: number;
   readonly chain: string;
-  /** How the chain is called by the kernel itself; undefined when a rule of the administrator's chain calls it. */
-  readonly hook: string | undefined;
   readonly rules: readonly string[];
+  /** Who calls the chain: the kernel, or a rule in a chain of the administrator's. */
+  readonly caller: { readonly hook: string } | Parent;
+}
+
+export interface Parent {
+  readonly chain: string;
+  /** Where in it the call stands, counted from 1. */
+  readonly position: number;
+  /** Rules that are not in it while we are. */
+  readonly takeOut: readonly string[];
 }
 
 const ADDRESSES = {
-  ipv4: { type: "ipv4_addr", source: "ip saddr" },
-  ipv6: { type: "ipv6_addr", source: "ip6 saddr" },
+  ipv4: { type: "ipv4_addr", source: "ip saddr", suffix: "v4" },
+  ipv6: { type: "ipv6_addr", source: "ip6 saddr", suffix: "v6" },
 } as const;
+const FAMILIES = { inet: ["ipv4", "ipv6"], ip: ["ipv4"], ip6: ["ipv6"] } as const;
 
 export function layoutOf(config: NftablesConfig, protect: ProtectedPorts): Layout {
-  const sets = new Map<AddressFamily, string>([
-    ["ipv4", "open_v4"],
-    ["ipv6", "open_v6"],
-  ]);
+  const { mode, name, size, parent, position, takeOut, priority } = config;
+  const family = mode === "guard" ? "inet" : parent.family;
+  const sets = new Map(FAMILIES[family].map((one) => [one, `${name}_${ADDRESSES[one].suffix}`]));
+  if (mode === "allow") {
+    // A rule can only look into a set of its own table, so everything of ours is in the administrator's.
+    const table = { family, name: parent.table };
+    return {
+      table,
+      sets,
+      size,
+      chain: name,
+      rules: leaseRules(sets),
+      caller: { chain: parent.chain, position, takeOut },
+    };
+  }
   return {
-    table: { family: "inet", name: config.name },
+    table: { family, name },
     sets,
-    size: config.size,
+    size,
     chain: "guard",
-    hook: `type filter hook input priority ${config.priority}; policy accept;`,
     rules: guardRules(sets, protect),
+    caller: { hook: `type filter hook input priority ${priority}; policy accept;` },
   };
 }
 
@@ -55,6 +75,11 @@ function leaseRules(sets: ReadonlyMap<AddressFamily, string>): string[] {
   return [...sets].map(([family, set]) => `${ADDRESSES[family].source} . meta l4proto . th dport @${set} accept`);
 }
 
-export function setLines(family: AddressFamily, size: number): string[] {
-  return [`type ${ADDRESSES[family].type} . inet_proto . inet_service`, `size ${size}`, "flags timeout"];
+/** What makes a set one of ours, as nft prints it. */
+export function kindLines(family: AddressFamily): string[] {
+  return [`type ${ADDRESSES[family].type} . inet_proto . inet_service`, "flags timeout"];
+}
+
+export function sizeLine({ size }: Layout): string {
+  return `size ${size}`;
 }

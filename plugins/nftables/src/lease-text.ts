@@ -117,6 +117,10 @@ function leaseOf(text: string, now: number): KernelLease | undefined {
 function addressOf(text: string): KernelLease["address"] | undefined {
   if (!text.includes(":")) return { family: "ipv4", text, length: 32 };
   if (!text.includes(".")) return { family: "ipv6", text, length: 128 };
-  const address = parseAddress(text);
+  const address = parseAddress(
+    text.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
+      [a * 256 + Number(b), c * 256 + Number(d)].map((group) => group.toString(16)).join(":"),
+    ),
+  );
   return address.family === "ipv6" ? address : undefined;
 }

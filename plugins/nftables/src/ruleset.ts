@@ -1,45 +1,45 @@
 import type { AddressFamily, FirewallChange } from "@wkfs/core";
-import { type Layout, setLines } from "./layout.ts";
+import { type Layout, kindLines, sizeLine } from "./layout.ts";
 import { changeCommands } from "./lease-text.ts";
+import { missingFromParent, parentCommands, putBackCommands, uncallCommands } from "./parent-chain.ts";
 import type { SetText, Table } from "./table-text.ts";
 
 /** What of ours is not as it shall be, and the transactions that make it so and unmake it. */
 
 /**
- * What is wrong, in words; empty when nothing is. `rules` are those of our chain as this nft prints them, which is not
+ * What is wrong, in words; empty when nothing is. `lines` are those of our chain as this nft prints them, which is not
  * always how they were written.
  */
-export function missingFrom(table: Table | undefined, layout: Layout, rules: readonly string[]): string[] {
+export function missingFrom(table: Table | undefined, layout: Layout, lines: readonly string[]): string[] {
   const name = `${layout.table.family} ${layout.table.name}`;
   if (table === undefined) return [`the table ${name} is gone`];
   const missing: string[] = [];
-  if (dormant(table)) missing.push(`the table ${name} is switched off (dormant)`);
+  if (switchedOff(table, layout)) missing.push(`the table ${name} is switched off (dormant)`);
   for (const [family, set] of layout.sets) {
     const found = table.sets.get(set);
     if (found === undefined) missing.push(`the set ${set} is gone`);
     else if (!fits(found, family, layout)) missing.push(`the set ${set} is of another kind or size`);
   }
-  const chain = table.chains.get(layout.chain);
-  if (chain === undefined) missing.push(`the chain ${layout.chain} is gone`);
-  else if (!same(printed(table, layout), rules))
+  if (!table.chains.has(layout.chain)) missing.push(`the chain ${layout.chain} is gone`);
+  else if (!same(printed(table, layout), lines))
     missing.push(`the chain ${layout.chain} holds other rules than wkfs wrote`);
+  if ("chain" in layout.caller) missing.push(...missingFromParent(table, layout, layout.caller));
   return missing;
 }
 
 /** Our chain as it stands, its hook first. */
 export function printed(table: Table | undefined, layout: Layout): string[] {
   const chain = table?.chains.get(layout.chain);
-  return chain === undefined
-    ? []
-    : [...(chain.hook === undefined ? [] : [chain.hook]), ...chain.rules.map(({ text }) => text)];
+  if (chain === undefined) return [];
+  return [...(chain.hook === undefined ? [] : [chain.hook]), ...chain.rules.map(({ text }) => text)];
 }
 
 /** Our chain as we write it: how it is printed by the versions of nft known today. */
-export function written(layout: Layout): string[] {
-  return [...(layout.hook === undefined ? [] : [layout.hook]), ...layout.rules];
+export function written({ caller, rules }: Layout): string[] {
+  return "hook" in caller ? [caller.hook, ...rules] : [...rules];
 }
 
-/** The sets that must be made anew, because their kind or size cannot be changed. */
+/** The sets that must be made anew: not every kernel can change the size of one. */
 export function unfitSets(table: Table | undefined, layout: Layout): [AddressFamily, string][] {
   return [...layout.sets].filter(([family, set]) => {
     const found = table?.sets.get(set);
@@ -57,49 +57,67 @@ export function attachCommands(
   leases: FirewallChange["open"],
   now: number,
 ): string {
-  const { family, name } = layout.table;
-  const at = `${family} ${name}`;
+  const at = `${layout.table.family} ${layout.table.name}`;
   const unfit = new Map(unfitSets(table, layout));
   const chain = `${at} ${layout.chain}`;
+  const { caller } = layout;
   return [
-    `add table ${at}`,
+    ...("hook" in caller ? [`add table ${at}`] : []),
     `add chain ${chain}`,
     `flush chain ${chain}`,
     ...[...unfit.values()].map((set) => `delete set ${at} ${set}`),
     ...[...layout.sets]
       .filter(([key, set]) => unfit.has(key) || !table?.sets.has(set))
-      .map(([key, set]) => `add set ${at} ${set} { ${setLines(key, layout.size).join("; ")}; }`),
+      .map(([key, set]) => `add set ${at} ${set} { ${[...kindLines(key), sizeLine(layout)].join("; ")}; }`),
     // A chain cannot be moved to another hook or priority.
-    ...(layout.hook === undefined ? [] : [`delete chain ${chain}`, `add chain ${chain} { ${layout.hook} }`]),
+    ...("hook" in caller ? [`delete chain ${chain}`, `add chain ${chain} { ${caller.hook} }`] : []),
     ...layout.rules.map((rule) => `add rule ${chain} ${rule}`),
+    ...("chain" in caller && table !== undefined ? parentCommands(table, layout, caller) : []),
     changeCommands(layout, { open: leases, close: [], before: [] }, now),
   ].join("\n");
+}
+
+/** The transaction that puts back the administrator's rules; undefined when none is out. */
+export function releaseCommands(table: Table | undefined, layout: Layout): string | undefined {
+  return "chain" in layout.caller ? transaction(putBackCommands(table, layout, layout.caller)) : undefined;
 }
 
 /** The transaction that takes everything of ours out; undefined when there is nothing. */
 export function detachCommands(table: Table | undefined, layout: Layout): string | undefined {
   if (table === undefined) return undefined;
-  const { family, name } = layout.table;
-  const at = `${family} ${name}`;
+  const { caller } = layout;
+  const at = `${layout.table.family} ${layout.table.name}`;
   const chains = table.chains.has(layout.chain) ? [layout.chain] : [];
   const sets = [...layout.sets.values()].filter((set) => table.sets.has(set));
   // A table in which somebody else has something is theirs as well.
-  const empty = layout.hook !== undefined && table.parts === chains.length + sets.length;
-  const commands = [
+  const empty = "hook" in caller && table.parts === chains.length + sets.length;
+  return transaction([
+    ...("chain" in caller ? [...putBackCommands(table, layout, caller), ...uncallCommands(table, layout)] : []),
     ...chains.flatMap((chain) => [`flush chain ${at} ${chain}`, `delete chain ${at} ${chain}`]),
     ...sets.map((set) => `delete set ${at} ${set}`),
     ...(empty ? [`delete table ${at}`] : []),
-  ];
+  ]);
+}
+
+function transaction(commands: readonly string[]): string | undefined {
   return commands.length === 0 ? undefined : `${commands.join("\n")}\n`;
 }
 
-/** Whether somebody switched the table off. */
-export function dormant(table: Table | undefined): boolean {
-  return table?.about.some((line) => /^flags .*dormant/.test(line)) ?? false;
+/** Whether somebody switched our table off; that of the administrator is theirs to switch. */
+export function switchedOff(table: Table | undefined, { caller }: Layout): boolean {
+  return "hook" in caller && (table?.about.some((line) => /^flags .*dormant/.test(line)) ?? false);
+}
+
+/** The sets under our names that are somebody else's. */
+export function foreignSets(table: Table | undefined, layout: Layout): string[] {
+  return [...layout.sets].flatMap(([family, set]) => {
+    const lines = table?.sets.get(set)?.lines;
+    return lines === undefined || kindLines(family).every((line) => lines.includes(line)) ? [] : [set];
+  });
 }
 
 function fits(set: SetText, family: AddressFamily, layout: Layout): boolean {
-  return setLines(family, layout.size).every((line) => set.lines.includes(line));
+  return [...kindLines(family), sizeLine(layout)].every((line) => set.lines.includes(line));
 }
 
 function same(a: readonly string[], b: readonly string[]): boolean {
