@@ -134,8 +134,8 @@ runner.describe(`what stands in the kernel${because}`, () => {
     for (const part of [
       "delete chain inet wkfs guard",
       "22, 5432 } drop",
-      "add element inet wkfs wkfs_v4",
-      "add element inet wkfs wkfs_v6",
+      "create element inet wkfs wkfs_v4",
+      "create element inet wkfs wkfs_v6",
     ])
       expect(generation).toContain(part);
     await second.detach();
@@ -157,12 +157,24 @@ runner.describe(`what stands in the kernel${because}`, () => {
     await firewall.detach();
   });
 
+  it("is moved by an opening also where core did not know of it", async () => {
+    await using subject = await onKernel();
+    const firewall = await subject.make();
+    await firewall.attach();
+    await subject.nft("add element inet wkfs wkfs_v4 { 10.0.0.1 . tcp . 22 timeout 5s }");
+    await firewall.apply(opening(lease("10.0.0.1", 60_000), lease("10.0.0.2", 60_000)));
+    const { leases } = await firewall.list();
+    expect(leases.map(({ address }) => address.text).toSorted()).toEqual(["10.0.0.1", "10.0.0.2"]);
+    for (const { deadline } of leases) expect(deadline).toBeGreaterThan(Date.now() + 50_000);
+    await firewall.detach();
+  });
+
   it("is 100,000 leases, written and read back", async () => {
     await using subject = await onKernel();
     const firewall = await subject.make();
     await firewall.attach();
     const leases = Array.from({ length: 100_000 }, (_, host) =>
-      lease(`10.${host >> 16}.${(host >> 8) & 255}.${host & 255}`),
+      lease(`10.${host >> 16}.${(host >> 8) & 255}.${host & 255}`, 900_000),
     );
     for (let at = 0; at < leases.length; at += 10_000) await firewall.apply(opening(...leases.slice(at, at + 10_000)));
     const held = (await firewall.list()).leases;

@@ -165,9 +165,8 @@ describe("what is written", () => {
     const change = {
       open: [lease("10.0.0.1", 60_001), lease("fd91::2", 1, { protocol: "udp", number: 1194 }), lease("fd91::3", 0)],
       close: [lease("10.0.0.9", 0)],
-      before: [],
     };
-    expect(changeCommands(layout, change, 0)).toBe(
+    expect(changeCommands(layout, { ...change, before: change.open }, 0)).toBe(
       `add element inet wkfs wkfs_v4 {\n10.0.0.9 . 6 . 22,\n10.0.0.1 . 6 . 22\n}
 delete element inet wkfs wkfs_v4 {\n10.0.0.9 . 6 . 22,\n10.0.0.1 . 6 . 22\n}
 add element inet wkfs wkfs_v4 {\n10.0.0.1 . 6 . 22 timeout 60s20ms\n}
@@ -176,6 +175,14 @@ delete element inet wkfs wkfs_v6 {\nfd91::2 . 17 . 1194,\nfd91::3 . 6 . 22\n}
 add element inet wkfs wkfs_v6 {\nfd91::2 . 17 . 1194 timeout 0s20ms\n}
 `,
     );
+  });
+
+  it("makes what was not open by one command, which the kernel refuses when it is there all the same", () => {
+    const open = [lease("10.0.0.1", 60_001), lease("10.0.0.2", 0)];
+    expect(changeCommands(layout, { open, close: [], before: [] }, 0)).toBe(
+      "create element inet wkfs wkfs_v4 {\n10.0.0.1 . 6 . 22 timeout 60s20ms\n}\n",
+    );
+    expect(changeCommands(layout, { open: [lease("10.0.0.2", 0)], close: [], before: [] }, 0)).toBe("");
   });
 
   it("holds a key once, whatever the change says of it", () => {

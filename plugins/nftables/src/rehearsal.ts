@@ -198,7 +198,11 @@ export class RehearsalNftables implements Nftables {
       if (verb === "delete" && !set.elements.delete(element))
         return "Could not process rule: No such file or directory";
       // What is there keeps its timeout, whatever stands in the command.
-      if (verb === "delete" || set.elements.has(element)) continue;
+      if (verb === "delete") continue;
+      if (set.elements.has(element)) {
+        if (verb === "create") return "Could not process rule: File exists";
+        continue;
+      }
       if (set.elements.size >= size) return "Could not process rule: Too many open files in system";
       set.elements.set(element, seconds === undefined ? Infinity : now + Number(seconds) * 1000 + Number(milliseconds));
     }
