@@ -2,24 +2,32 @@ import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execute, whyNoKernel } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
+import { type PacketFilter, iptables, nftables } from "./support/packet-filter.ts";
 import { SERVER, Site } from "./support/site.ts";
 
-const reason = whyNoKernel("iptables", "ip6tables", "ipset");
-const because = reason === undefined ? "" : ` (skipped: ${reason})`;
 const tcp4 = { host: SERVER.ipv4, port: 2222 };
 
-describe.skipIf(reason !== undefined)(`on a real kernel${because}`, { timeout: 60_000 }, () => {
-  it("ipset failing is an error to the client, never a success", async () => {
-    await using site = await Site.create();
+for (const filter of [iptables, nftables]) {
+  const reason = whyNoKernel(...filter.programs);
+  const because = reason === undefined ? "" : ` (skipped: ${reason})`;
+  describe.skipIf(reason !== undefined)(`on a real kernel, ${filter.name}${because}`, { timeout: 60_000 }, () =>
+    failures(filter),
+  );
+}
+
+function failures(filter: PacketFilter): void {
+  it("the writing program failing is an error to the client, never a success", async () => {
+    await using site = await Site.create(filter);
     const instance = await site.configure();
-    // An ipset that fails as long as a file is there stands before the real one in the PATH.
+    const { writer } = filter;
+    // One that fails as long as a file is there stands before the real one in the PATH.
     const broken = join(site.folder, "broken");
     await mkdir(join(site.folder, "bin"));
     await writeFile(
-      join(site.folder, "bin", "ipset"),
-      `#!/bin/sh\n[ -e ${broken} ] && { echo "ipset: told to fail" >&2; exit 1; }\nexec /usr/sbin/ipset "$@"\n`,
+      join(site.folder, "bin", writer),
+      `#!/bin/sh\n[ -e ${broken} ] && { echo "Error: told to fail" >&2; exit 1; }\nexec /usr/sbin/${writer} "$@"\n`,
     );
-    await chmod(join(site.folder, "bin", "ipset"), 0o755);
+    await chmod(join(site.folder, "bin", writer), 0o755);
     const daemon = await site.daemon(instance, [], { PATH: `${join(site.folder, "bin")}:${process.env["PATH"]}` });
     await site.gateway(instance);
     expect((await site.knock(instance, { args: ["--udp", "1194"] })).code).toBe(0);
@@ -36,7 +44,7 @@ describe.skipIf(reason !== undefined)(`on a real kernel${because}`, { timeout: 6
   });
 
   it("several instances stand beside each other, by configuration alone", async () => {
-    await using site = await Site.create();
+    await using site = await Site.create(filter);
     const one = await site.configure({ name: "one", more: { protect: { tcp: [2222], maxTime: 600 } } });
     const two = await site.configure({
       name: "two",
@@ -61,4 +69,4 @@ describe.skipIf(reason !== undefined)(`on a real kernel${because}`, { timeout: 6
       expect(daemon.log.filter(({ msg }) => String(msg).includes("put right"))).toEqual([]);
     }
   });
-});
+}

@@ -1,18 +1,25 @@
 import { join } from "node:path";
 import { whyNoKernel } from "@wkfs/core/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type PacketFilter, iptables, nftables } from "./support/packet-filter.ts";
 import { CLIENT, type Instance, type Role, SERVER, Site } from "./support/site.ts";
 
-const reason = whyNoKernel("iptables", "ip6tables", "ipset");
-const because = reason === undefined ? "" : ` (skipped: ${reason})`;
 const tcp4 = { host: SERVER.ipv4, port: 2222 };
 
-describe.skipIf(reason !== undefined)(`a knock on a real kernel${because}`, { timeout: 60_000 }, () => {
+for (const filter of [iptables, nftables]) {
+  const reason = whyNoKernel(...filter.programs);
+  const because = reason === undefined ? "" : ` (skipped: ${reason})`;
+  describe.skipIf(reason !== undefined)(`a knock on a real kernel, ${filter.name}${because}`, { timeout: 60_000 }, () =>
+    knocks(filter),
+  );
+}
+
+function knocks(filter: PacketFilter): void {
   let site: Site;
   let instance: Instance;
   let daemon: Role;
   beforeAll(async () => {
-    site = await Site.create();
+    site = await Site.create(filter);
     instance = await site.configure();
     daemon = await site.daemon(instance);
     await site.gateway(instance);
@@ -20,12 +27,12 @@ describe.skipIf(reason !== undefined)(`a knock on a real kernel${because}`, { ti
   afterAll(async () => await site[Symbol.asyncDispose]());
 
   it.each([
-    { family: "IPv4", host: SERVER.ipv4, from: CLIENT.ipv4, other: CLIENT.other4, set: "wkfs-v4" },
-    { family: "IPv6", host: SERVER.ipv6, from: CLIENT.ipv6, other: CLIENT.other6, set: "wkfs-v6" },
-    { family: "IPv6 with zeros at its end", host: SERVER.ipv6b, from: CLIENT.ipv6b, other: undefined, set: "wkfs-v6" },
+    { family: "IPv4", host: SERVER.ipv4, from: CLIENT.ipv4, other: CLIENT.other4 },
+    { family: "IPv6", host: SERVER.ipv6, from: CLIENT.ipv6, other: CLIENT.other6 },
+    { family: "IPv6 with zeros at its end", host: SERVER.ipv6b, from: CLIENT.ipv6b, other: undefined },
   ])(
     "opens TCP and UDP over $family: closed before, open for one address, protocol and port",
-    async ({ host, from, other, set }) => {
+    async ({ host, from, other }) => {
       const { prober } = site;
       const service = { host, port: 2222, from };
       expect(await prober.tcp({ host, port: 2223, from })).toBe("open");
@@ -41,8 +48,8 @@ describe.skipIf(reason !== undefined)(`a knock on a real kernel${because}`, { ti
       expect((await site.knock(instance, { host, args: ["--udp", "1194"] })).code).toBe(0);
       expect(await prober.udp({ host, port: 1194, from })).toBe("open");
       if (other !== undefined) expect(await prober.udp({ host, port: 1194, from: other })).toBe("silent");
-      expect((await site.set(set)).map((element) => element.split(" ")[0])).toEqual(
-        expect.arrayContaining([`${from},tcp:2222`, `${from},udp:1194`]),
+      expect((await site.leases()).map(({ lease }) => lease)).toEqual(
+        expect.arrayContaining([`${from} tcp/2222`, `${from} udp/1194`]),
       );
     },
   );
@@ -77,9 +84,7 @@ describe.skipIf(reason !== undefined)(`a knock on a real kernel${because}`, { ti
     const tries = await site.prober.watch({ ...tcp4, until: Date.now() + 4000, every: 20 });
     expect(tries.length).toBeGreaterThan(50);
     expect(tries.filter(({ open }) => !open)).toEqual([]);
-    expect((await site.set("wkfs-v4")).filter((element) => element.startsWith(`${CLIENT.ipv4},tcp:2222`)).length).toBe(
-      1,
-    );
+    expect((await site.leases()).filter(({ lease }) => lease === `${CLIENT.ipv4} tcp/2222`).length).toBe(1);
     expect(await client.end("SIGTERM")).toBe(0);
   });
 
@@ -93,21 +98,13 @@ describe.skipIf(reason !== undefined)(`a knock on a real kernel${because}`, { ti
     const other = await site.configure({ name: "stopping", gatewayPort: 8090, transportPort: 33_590 });
     const role = await site.daemon(other);
     expect(await role.end()).toBe(0);
-    expect(await site.server.run("iptables", "-S", "stopping")).toContain("-j DROP");
-    const { code } = await site.server.exec([
-      process.execPath,
-      "cli/bin/run.js",
-      "daemon",
-      "--detach",
-      "--config",
-      other.config,
-    ]);
-    expect(code).toBe(0);
-    expect((await site.server.exec(["iptables", "-S", "stopping"])).code).not.toBe(0);
-    expect(await site.server.run("ipset", "list", "-n")).not.toContain("stopping");
+    expect(await filter.traces(site.server, "stopping")).not.toBe("");
+    const argv = [process.execPath, "cli/bin/run.js", "daemon", "--detach", "--config", other.config];
+    expect((await site.server.exec(argv)).code).toBe(0);
+    expect(await filter.traces(site.server, "stopping")).toBe("");
     expect(daemon.child.exitCode).toBeNull();
   });
-});
+}
 
 /** Knocks from the client's second IPv4 address, whose connections the other tests do not use. */
 async function otherHost(site: Site) {

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type CommandResult, NetworkNamespace } from "@wkfs/core/testing";
 import { freshKeys, keyFile } from "./gateway.ts";
+import { type HeldLease, type PacketFilter, iptables } from "./packet-filter.ts";
 
 const CLI = fileURLToPath(new URL("../../cli/bin/run.js", import.meta.url));
 const PROBER = fileURLToPath(new URL("prober.mjs", import.meta.url));
@@ -122,15 +123,17 @@ export class Site implements AsyncDisposable {
   readonly client: NetworkNamespace;
   readonly folder: string;
   readonly prober: Prober;
+  readonly filter: PacketFilter;
 
-  private constructor(server: NetworkNamespace, client: NetworkNamespace, folder: string) {
+  private constructor(server: NetworkNamespace, client: NetworkNamespace, folder: string, filter: PacketFilter) {
     this.server = server;
     this.client = client;
     this.folder = folder;
     this.prober = new Prober(client);
+    this.filter = filter;
   }
 
-  static async create(): Promise<Site> {
+  static async create(filter = iptables): Promise<Site> {
     const server = await NetworkNamespace.create();
     const client = await NetworkNamespace.create();
     await server.connect(
@@ -139,7 +142,7 @@ export class Site implements AsyncDisposable {
       // The last address of a family is the one that the kernel prefers as source.
       [`${CLIENT.ipv4}/24`, `${CLIENT.other4}/24`, `${CLIENT.other6}/64`, `${CLIENT.ipv6}/64`, `${CLIENT.ipv6b}/64`],
     );
-    const site = new Site(server, client, await mkdtemp(join(tmpdir(), "wkfs-site-")));
+    const site = new Site(server, client, await mkdtemp(join(tmpdir(), "wkfs-site-")), filter);
     await new Prober(server).serve({ tcp: [2222, 2223], udp: [1194] });
     return site;
   }
@@ -150,7 +153,6 @@ export class Site implements AsyncDisposable {
     gatewayPort = 8080,
     transportPort = 33_491,
     more = {} as object,
-    firewall = {} as object,
   } = {}): Promise<Instance> {
     const file = (ending: string) => join(this.folder, `${name}${ending}`);
     await writeFile(file(".keys"), keyFile(freshKeys()), { mode: 0o600 });
@@ -159,13 +161,7 @@ export class Site implements AsyncDisposable {
       protect: { tcp: [2222], udp: [1194], maxTime: 600 },
       gateway: { listen: `[::]:${gatewayPort}`, path: "/8f3c0c5e", keys: file(".keys") },
       transport: { use: "localhost-tcp", host: "127.0.0.1", port: transportPort, secret: file(".secret") },
-      firewall: ["iptables", "ip6tables"].map((use) => ({
-        use,
-        mode: "guard",
-        parent: "INPUT",
-        chain: name,
-        ...firewall,
-      })),
+      firewall: this.filter.section(name),
       store: { use: "sqlite", path: file(".db") },
       ...more,
     };
@@ -213,10 +209,9 @@ export class Site implements AsyncDisposable {
     return new Role(this.client.spawn([process.execPath, CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] }));
   }
 
-  /** The elements of a set as the kernel has them. */
-  async set(name: string): Promise<string[]> {
-    const saved = await this.server.run("ipset", "save", name);
-    return saved.split("\n").flatMap((line) => (line.startsWith("add ") ? [line.slice(`add ${name} `.length)] : []));
+  /** The leases of an instance as the kernel has them. */
+  leases(instance = "wkfs"): Promise<HeldLease[]> {
+    return this.filter.leases(this.server, instance);
   }
 
   async #role(args: readonly string[], env: Record<string, string>): Promise<Role> {

@@ -12,11 +12,11 @@ export interface ServerSettings {
   readonly secret: string;
   readonly database: string;
   readonly transportPort: number;
-  /** Names of firewall plugins, and how those of iptables hang into the packet filter. */
+  /** Names of firewall plugins, and how they hang into the packet filter; undefined: by their own defaults. */
   readonly firewalls: readonly string[];
   readonly mode: "guard" | "allow";
-  readonly parent: string;
-  readonly chain: string;
+  readonly parent: string | undefined;
+  readonly chain: string | undefined;
   readonly mail: MailSettings | undefined;
 }
 
@@ -27,7 +27,7 @@ interface MailSettings {
   readonly to: readonly string[];
 }
 
-type Entry = Readonly<Record<string, string | number | readonly string[]>>;
+type Entry = Readonly<Record<string, string | number | readonly string[] | Readonly<Record<string, string>>>>;
 
 /** The configuration as a value, in the shape of the file. */
 export function serverValue(settings: ServerSettings) {
@@ -43,7 +43,22 @@ export function serverValue(settings: ServerSettings) {
 }
 
 function firewallEntry(use: string, { mode, parent, chain }: ServerSettings): Entry {
-  return use.endsWith("tables") ? { use, mode, parent, chain } : { use };
+  switch (use) {
+    case "nftables": {
+      const [family = "", table = "", name = ""] = (parent ?? "inet filter input").split(" ");
+      return {
+        use,
+        mode,
+        ...(chain && { name: chain }),
+        ...(mode === "allow" && { parent: { family, table, chain: name } }),
+      };
+    }
+    case "iptables":
+    case "ip6tables":
+      return { use, mode, parent: parent ?? "INPUT", chain: chain ?? "wkfs" };
+    default:
+      return { use };
+  }
 }
 
 /** The same value as text, with a word to whoever changes it. */

@@ -8,12 +8,18 @@ export function yamlValue(value: string | number | readonly (string | number)[])
   return /^[A-Za-z/][\w./@-]*$/.test(value) && !NOT_TEXT.test(value) ? value : JSON.stringify(value);
 }
 
+interface Mapping {
+  readonly [key: string]: string | number | readonly (string | number)[] | Mapping | undefined;
+}
+
 /** `{ use: iptables, mode: guard }`: a mapping on one line, without what is undefined. */
-export function yamlMapping(
-  mapping: Readonly<Record<string, string | number | readonly (string | number)[] | undefined>>,
-): string {
+export function yamlMapping(mapping: Mapping): string {
   const pairs = Object.entries(mapping).flatMap(([key, value]) =>
-    value === undefined ? [] : [`${key}: ${yamlValue(value)}`],
+    value === undefined ? [] : [`${key}: ${isMapping(value) ? yamlMapping(value) : yamlValue(value)}`],
   );
   return `{ ${pairs.join(", ")} }`;
+}
+
+function isMapping(value: NonNullable<Mapping[string]>): value is Mapping {
+  return typeof value === "object" && !Array.isArray(value);
 }

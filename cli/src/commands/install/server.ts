@@ -57,18 +57,26 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
       description: "Port between gateway and daemon.",
     }),
     firewall: Flags.option({
-      options: ["iptables", "ip6tables", "dry-run"] as const,
+      options: ["nftables", "iptables", "ip6tables", "dry-run"] as const,
       multiple: true,
       multipleNonGreedy: true,
-      description: "Packet filter to write; may be given several times (default: iptables and ip6tables).",
+      description:
+        "Packet filter to write; may be given several times (default: nftables where nft is installed, else iptables and ip6tables).",
     })(),
     mode: Flags.option({
       options: ["guard", "allow"] as const,
       default: "guard",
       description: "guard closes the ports by itself; allow adds accepts to rules that close them.",
     })(),
-    parent: Flags.string({ helpValue: "CHAIN", default: "INPUT", description: "Chain that ours is called from." }),
-    chain: Flags.string({ helpValue: "CHAIN", default: "wkfs", description: "Name of our chain." }),
+    parent: Flags.string({
+      helpValue: "CHAIN",
+      description:
+        'Chain that ours is called from: INPUT for iptables; for nftables in mode allow, family, table and chain (default: INPUT, or "inet filter input").',
+    }),
+    chain: Flags.string({
+      helpValue: "NAME",
+      description: "Name of our chain; of nftables also that of our table (default: wkfs).",
+    }),
     "smtp-host": Flags.string({
       helpValue: "HOST",
       description: "Mail server to tell by what was opened.",
@@ -90,10 +98,11 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
 
   async run(): Promise<ServerInstalled> {
     const { flags } = await this.parse(InstallServerCommand);
-    const [{ installServer }, { groupId }, { nextSteps }] = await Promise.all([
+    const [{ installServer }, { groupId }, { nextSteps }, { proposedFirewalls }] = await Promise.all([
       import("../../install/server-config.ts"),
       import("../../install/group-id.ts"),
       import("../../install/next-steps.ts"),
+      import("../../install/proposed-firewalls.ts"),
     ]);
     const { "smtp-host": host, "smtp-from": from = "", "smtp-to": to = [] } = flags;
     const installed = await installServer({
@@ -107,7 +116,9 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
         maxTime: flags["max-time"],
         listen: flags.listen,
         transportPort: flags["transport-port"],
-        firewalls: flags.firewall ?? ["iptables", "ip6tables"],
+        firewalls:
+          flags.firewall ??
+          proposedFirewalls({ mode: flags.mode, chainNamed: (flags.parent ?? flags.chain) !== undefined }),
         mode: flags.mode,
         parent: flags.parent,
         chain: flags.chain,
