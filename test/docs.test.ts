@@ -133,6 +133,7 @@ describe("configurations", () => {
       ["localhost-tcp", { secret: "s" }],
       ["sqlite", { path: "/p" }],
       ["iptables", {}],
+      ["nftables", {}],
       ["smtp-email", { host: "h", from: "a@b", to: ["c@d"] }],
     ] as const) {
       const { default: plugin } = (await import(`@wkfs/${use}`)) as { default: AnyPlugin };

@@ -139,9 +139,9 @@ describe("mode: allow", () => {
 
   it("stays out of a table of iptables'", async () => {
     const subject = await rehearsal({ mode: "allow" });
-    const describe = subject.nftables.describe.bind(subject.nftables);
+    const asIs = subject.nftables.describe.bind(subject.nftables);
     subject.nftables.describe = async (table) =>
-      `# Warning: table inet filter is managed by iptables-nft, do not touch!\n${await describe(table)}`;
+      `# Warning: table inet filter is managed by iptables-nft, do not touch!\n${await asIs(table)}`;
     const before = await subject.snapshot();
     await expect((await subject.make()).attach()).rejects.toMatchObject({ code: "FIREWALL_FAILED" });
     expect(await subject.snapshot()).toBe(before);
