@@ -134,6 +134,7 @@ describe("configurations", () => {
       ["unix-socket", { path: "/p", group: "g" }],
       ["sqlite", { path: "/p" }],
       ["iptables", {}],
+      ["nftables", {}],
       ["smtp-email", { host: "h", from: "a@b", to: ["c@d"] }],
     ] as const) {
       const { default: plugin } = (await import(`@wkfs/${use}`)) as { default: AnyPlugin };

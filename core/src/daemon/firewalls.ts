@@ -83,7 +83,7 @@ export class Firewalls {
     const homeless = leases.find(({ address }) => !this.takes(address.family));
     if (homeless === undefined) return;
     throw new WkfsError("FIREWALL_FAILED", `no configured firewall takes ${homeless.address.family} addresses`, {
-      hint: "Add one to `firewall:` in the configuration, ip6tables for IPv6.",
+      hint: "Add one to `firewall:` in the configuration, ip6tables or nftables for IPv6.",
     });
   }
 }

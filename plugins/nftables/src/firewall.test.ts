@@ -137,6 +137,16 @@ describe("mode: allow", () => {
     });
   });
 
+  it("stays out of a table of iptables'", async () => {
+    const subject = await rehearsal({ mode: "allow" });
+    const asIs = subject.nftables.describe.bind(subject.nftables);
+    subject.nftables.describe = async (table) =>
+      `# Warning: table inet filter is managed by iptables-nft, do not touch!\n${await asIs(table)}`;
+    const before = await subject.snapshot();
+    await expect((await subject.make()).attach()).rejects.toMatchObject({ code: "FIREWALL_FAILED" });
+    expect(await subject.snapshot()).toBe(before);
+  });
+
   it("holds the addresses that the parent's family has", async () => {
     const subject = await rehearsal({ mode: "allow", parent: { family: "ip6" } });
     const firewall = await subject.make();
@@ -292,6 +302,7 @@ describe("what is read", () => {
       '# Warning: x\ntable inet wkfs { # handle 1\n\tflags dormant\n\n\tset a { # handle 2\n\t\tsize 64\t# count 7\n\t}\n\n\tmap m {\n\t\tx\n\t}\n\n\tchain c { # handle 3\n\t\ttype filter hook input priority filter - 10; policy accept;\n\t\tip saddr 1.1.1.1 accept comment "# handle 9" # handle 4\n\t}\n}\ntable inet wkfs {\n\tchain d {\n\t}\n}\n';
     expect(parseTable(printed)).toEqual({
       about: ["flags dormant"],
+      iptables: false,
       sets: new Map([["a", { lines: ["size 64"], count: 7 }]]),
       chains: new Map([
         [

@@ -177,7 +177,14 @@ export class NftablesFirewall implements Firewall {
         hint: `Give wkfs another one with \`name:\` in the configuration, or remove it with: nft delete set ${name.family} ${name.name} ${foreign}`,
       });
     }
-    if ("hook" in caller || table?.chains.has(caller.chain) === true) return;
+    if ("hook" in caller) return;
+    if (table?.iptables === true) {
+      // iptables-save prints our rule without its match, as one that accepts everything.
+      throw new WkfsError("FIREWALL_FAILED", `${where} is managed by iptables, which would misread our rules`, {
+        hint: "Use the firewalls iptables and ip6tables on this host, or name a chain of native nftables with `parent:`.",
+      });
+    }
+    if (table?.chains.has(caller.chain) === true) return;
     throw new WkfsError("FIREWALL_FAILED", `there is no chain ${caller.chain} in ${where}`, {
       hint: "Name the chain that filters incoming packets with `parent:` in the configuration; `nft list chains` shows all. `mode: guard` needs none.",
     });

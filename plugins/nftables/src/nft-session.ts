@@ -38,8 +38,11 @@ export class NoSession extends WkfsError {}
 /**
  * One long-lived `nft -i`: a change costs no process. What had to be found out about it (nft 1.0.6):
  *
- * - It reads its input byte by byte, 0.1 ms a lease. So the commands go into a file without a name that the
- *   process inherits, and the line that it reads is always `include`; one such line is one transaction.
+ * - It reads its input byte by byte: 1,000 leases take 136 ms in a line of 86 KB, and 24 ms in a file. So the commands
+ *   go into a file without a name that the process inherits, and the line that it reads is always `include`; one such
+ *   line is one transaction. A lease alone takes 0.4 to 0.6 ms on a busy host of two cores, of which nft computes 0.35;
+ *   a thousand 18 to 30. A process for each change takes 20 ms for one lease and 50 for a thousand there. None of it
+ *   grows between 10 and 100,000 leases, since adding and deleting reads no elements.
  * - Nothing it prints says that a change is done, and a command that prints something on the same line runs before
  *   the kernel is asked. So the line after it is one that nft must refuse: the refusal repeats that line, at once, in the
  *   pipe that errors come from, so everything that was said before it belongs to the change.
@@ -89,6 +92,8 @@ export class NftSession {
     const argv = [...this.#prefix, ...ARGV];
     const child = spawn(argv[0]!, argv.slice(1), {
       stdio: ["pipe", "ignore", "pipe", file],
+      // A group of its own: Ctrl-C is the daemon's to answer, and does not take its hands.
+      detached: true,
       env: programEnvironment(),
     });
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
@@ -138,8 +143,6 @@ export class NftSession {
   async #ask(process: Process, lines: string): Promise<string> {
     this.#marks += 1;
     const mark = `done-${this.#marks}`;
-    // The refusal of the mark: what is wrong, the line, and a line of carets below it.
-    const answer = new RegExp(`^Error[^\\n]*\\n${mark}\\n.*\\n`, "m");
     process.said = "";
     process.stdin.write(`${lines}${mark}\n`);
     let late = false;
@@ -149,8 +152,8 @@ export class NftSession {
     }, TIME_LIMIT);
     try {
       for (;;) {
-        const found = answer.exec(process.said);
-        if (found !== null) return process.said.slice(0, found.index);
+        const said = saidBefore(mark, process.said);
+        if (said !== undefined) return said;
         if (!process.alive || late) break;
         await new Promise<void>((resolve) => {
           process.heard = resolve;
@@ -167,6 +170,16 @@ export class NftSession {
       hint: "The next change starts another process; when this happens often, look into the kernel's log for why it is killed.",
     });
   }
+}
+
+/**
+ * What was said before the mark was refused; undefined until it was. The refusal says what is wrong, repeats the
+ * line, and has a line of carets below it.
+ */
+function saidBefore(mark: string, text: string): string | undefined {
+  const line = text.indexOf(`\n${mark}\n`);
+  if (line < 0 || text.indexOf("\n", line + mark.length + 2) < 0) return undefined;
+  return text.slice(0, text.lastIndexOf("Error", line));
 }
 
 function dismiss(process: Process): void {

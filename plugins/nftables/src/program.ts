@@ -24,6 +24,11 @@ export function refusal(argv: readonly string[], said: string): WkfsError {
       .slice(0, 500) || "no reason given";
   const message = `\`${argv.join(" ")}\` was refused: ${text}`;
   if (/Too many open files in system|No space left on device/.test(said)) return full(message);
+  if (/Message too long/.test(said)) {
+    return new WkfsError("FIREWALL_FAILED", message, {
+      hint: "In a user namespace of its own the kernel takes about 1,500 leases in one change; run the daemon outside of it.",
+    });
+  }
   return new WkfsError("FIREWALL_FAILED", message, {
     hint: "Run `nft list ruleset` by hand as root; a missing right (CAP_NET_ADMIN) or a kernel without nf_tables is the usual cause.",
   });

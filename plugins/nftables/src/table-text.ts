@@ -3,6 +3,8 @@
 export interface Table {
   /** What is said of the table itself, such as `flags dormant`. */
   readonly about: readonly string[];
+  /** Whether iptables made it, and thinks that it alone writes it. */
+  readonly iptables: boolean;
   readonly sets: ReadonlyMap<string, SetText>;
   readonly chains: ReadonlyMap<string, Chain>;
   /** How many parts it has, of those that are neither sets nor chains as well. */
@@ -33,7 +35,10 @@ export function parseTable(text: string): Table {
   const chains = new Map<string, Chain>();
   let parts = 0;
   let part: { readonly kind: string; readonly name: string; readonly lines: string[] } | undefined;
-  for (const line of text.split("\n").slice(text.indexOf("table ") === 0 ? 1 : firstTable(text))) {
+  const lines = text.split("\n");
+  const first = lines.findIndex((line) => line.startsWith("table "));
+  const iptables = lines.slice(0, first).some((line) => line.includes("managed by iptables"));
+  for (const line of lines.slice(first + 1)) {
     if (line === "}") break;
     const [, kind, name] = /^\t(\w+) (\S+) \{/.exec(line) ?? [];
     if (kind !== undefined && name !== undefined) {
@@ -45,12 +50,7 @@ export function parseTable(text: string): Table {
       part = undefined;
     } else if (line.trim() !== "") (part?.lines ?? about).push(line.trim());
   }
-  return { about, sets, chains, parts };
-}
-
-/** Comments may stand before it, such as the warning that a table is iptables'. */
-function firstTable(text: string): number {
-  return text.split("\n").findIndex((line) => line.startsWith("table ")) + 1;
+  return { about, iptables, sets, chains, parts };
 }
 
 function setOf(lines: readonly string[]): SetText {
