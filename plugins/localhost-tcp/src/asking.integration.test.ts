@@ -1,6 +1,6 @@
 import { FakeClock } from "@wkfs/core/testing";
 import { describe, expect, it, vi } from "vitest";
-import { FramePeer, PREFACE, frameBytes } from "../testing/frame-peers.ts";
+import { FrameDaemon, FramePeer, PREFACE, frameBytes } from "../testing/frame-peers.ts";
 import {
   REFUSAL,
   REQUEST,
@@ -122,6 +122,14 @@ describe("a gateway that asks for frames", () => {
     expect(php.asked).toEqual([true, ...Array.from({ length: 20 }, () => false)]);
     php.release();
     expect(await first).toBe("{}");
+  });
+
+  it("sends over the link what has waited for a connection of its own", async () => {
+    await using daemon = await FrameDaemon.open((peer, { id }) => peer.send(id, "{}"));
+    await using gateway = await openTransport({ port: daemon.port, maxConnections: 1 });
+    await Promise.all(Array.from({ length: 20 }, () => gateway.call(REQUEST, soon())));
+    expect(daemon.seen).toHaveLength(20);
+    expect(daemon.peers).toHaveLength(1);
   });
 
   it("asks again at once when it was not answered", async () => {

@@ -27,7 +27,7 @@ interface Sent {
 
 /** The gateway's end of a connection that speaks in frames. */
 export class CallingLink {
-  /** Resolves when the daemon has said its preface; rejects with a plain error when the link ends before. */
+  /** Resolves when the daemon has said its preface; rejects with a plain error when the link takes no calls before. */
   readonly ready: Promise<void>;
   /** Resolves when the connection is gone. */
   readonly closed: Promise<void>;
@@ -54,11 +54,6 @@ export class CallingLink {
     socket.on("error", (error) => this.#break(error.message));
     socket.on("end", () => this.#break("closed the connection"));
     socket.on("close", () => this.#break("closed the connection"));
-  }
-
-  /** Whether it takes calls. */
-  get usable(): boolean {
-    return !this.#end.signal.aborted;
   }
 
   /**

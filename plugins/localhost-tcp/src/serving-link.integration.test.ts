@@ -194,7 +194,9 @@ describe("the daemon's end of a link", () => {
     await vi.waitFor(() => expect(clock.waiting).toBeGreaterThan(0));
     const ids = new Set<number>();
     while (ids.size < 400) ids.add((await peer.frame()).id);
-    expect(daemon.seen).toHaveLength(400);
+    peer.send(401, BODY);
+    expect((await peer.frame()).id).toBe(401);
+    expect(daemon.seen).toHaveLength(401);
     await vi.waitFor(() => expect(clock.waiting).toBe(0));
   });
 

@@ -69,7 +69,7 @@ export class Caller implements CallingSide {
       void link.closed.then(() => this.#links.delete(link));
       const lift = this.#clock.setTimer(CONNECT_TIMEOUT * 1000, () => void link.close("did not answer within 3 s"));
       await link.ready.finally(lift);
-      if (link.usable) this.#link = link;
+      this.#link = link;
       return link;
     } catch (cause) {
       throw this.#unreachable(cause);

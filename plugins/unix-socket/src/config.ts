@@ -1,19 +1,13 @@
 import { z } from "zod";
 
-/** Bytes. The kernel takes 107, and the socket is born under a name that may be longer by 11. */
-const LONGEST_PATH = 96;
+/** Bytes. The kernel takes 107, and the socket is born under a name that may be longer by 14. */
+const LONGEST_PATH = 93;
 
 /** What YAML makes of `0660` is the number 660; of `0o660`, 432. Everybody on the host must never be let in. */
-const MODES: Readonly<Record<string, number>> = {
-  "0660": 0o660,
-  "0o660": 0o660,
-  "660": 0o660,
-  "432": 0o660,
-  "0600": 0o600,
-  "0o600": 0o600,
-  "600": 0o600,
-  "384": 0o600,
-};
+const MODES = new Map([
+  ...["0660", "0o660", "660", "432"].map((text) => [text, 0o660] as const),
+  ...["0600", "0o600", "600", "384"].map((text) => [text, 0o600] as const),
+]);
 
 export const configSchema = z.strictObject({
   /** Of the socket, absolute. The folder must be there. */
@@ -27,7 +21,7 @@ export const configSchema = z.strictObject({
     .union([z.string(), z.number()])
     .default("0660")
     .transform((mode, context) => {
-      const bits = MODES[String(mode)];
+      const bits = MODES.get(String(mode));
       if (bits !== undefined) return bits;
       context.addIssue({ code: "custom", message: "must be 0660 or 0600: nobody else may knock", input: mode });
       return z.NEVER;

@@ -1,13 +1,13 @@
 import { once } from "node:events";
-import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
+import { chmod, chown } from "node:fs/promises";
 import { type Server, type Socket, createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { type Clock, type GrantHandler, type Logger, WkfsError, isWkfsError, messageOf } from "@wkfs/core";
 import { Links, type ListeningSide } from "@wkfs/localhost-tcp";
 import type { UnixSocketConfig } from "./config.ts";
 import { folderFault } from "./folder.ts";
 import { groupId } from "./group.ts";
-import { type Place, takePlace } from "./place.ts";
+import { Cradle } from "./place.ts";
 
 /** Largest request in bytes. */
 export const MAX_MESSAGE = 65_536;
@@ -29,7 +29,7 @@ export class Listener implements ListeningSide {
   readonly #server: Server;
   /** Those that have said nothing yet, in the order of their coming, with what drops them. */
   readonly #silent = new Map<Socket, () => void>();
-  #place: Place | undefined;
+  #unname: (() => Promise<void>) | undefined;
 
   constructor(
     config: UnixSocketConfig,
@@ -66,26 +66,24 @@ export class Listener implements ListeningSide {
   async close(): Promise<void> {
     if (!this.#server.listening) return;
     // First the name, while nobody else can have taken it.
-    await this.#place?.leave();
+    await this.#unname?.();
     const stopped = once(this.#server.close(), "close");
     for (const drop of this.#silent.values()) drop();
     await Promise.all([this.#links.close(), stopped]);
   }
 
-  /** The socket is born in a folder that only we can enter, so that it has its mode before anybody can connect. */
   async #listen(): Promise<void> {
     const { path, mode, group } = this.#config;
     const gid = group === undefined ? undefined : await groupId(group);
-    const cradle = await mkdtemp(join(dirname(path), "."));
+    const cradle = await Cradle.make(path);
     try {
-      const born = join(cradle, "s");
-      this.#server.listen({ path: born, backlog: BACKLOG, exclusive: true });
+      this.#server.listen({ path: cradle.socket, backlog: BACKLOG, exclusive: true });
       await once(this.#server, "listening");
-      if (gid !== undefined) await chown(born, -1, gid);
-      await chmod(born, mode);
-      this.#place = await takePlace(born, path);
+      if (gid !== undefined) await chown(cradle.socket, -1, gid);
+      await chmod(cradle.socket, mode);
+      this.#unname = await cradle.name();
     } finally {
-      await rm(cradle, { recursive: true, force: true });
+      await cradle.remove();
     }
   }
 

@@ -1,45 +1,86 @@
-import { link, lstat, rename, unlink } from "node:fs/promises";
+import { link, lstat, mkdtemp, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { connect } from "node:net";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { WkfsError } from "@wkfs/core";
 
-/** Others who take the place at the same moment come to an end, one way or the other. */
-const ATTEMPTS = 5;
-
-/** The name under which daemon and gateway meet. */
-export interface Place {
-  /** Removes the name, unless it has become another's. */
-  leave(): Promise<void>;
-}
+/** Each round somebody comes to an end, or a dead daemon's trace is removed. */
+const ROUNDS = 10;
 
 /**
- * Gives the socket `born`, on which we listen already, the name `path` for good. A socket of that name on
- * which nobody answers is removed; anything else is left as it is. The folder of `born` must be on the same
- * file system and ours alone. Throws `TRANSPORT_FAILED`.
+ * A folder beside the socket's path that only we can enter. In it the socket is born, so that it has its mode
+ * before anybody can connect; and it serves as a lock, so that of daemons that start at once each sees what
+ * the one before it has done.
  */
-export async function takePlace(born: string, path: string): Promise<Place> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    try {
-      // Of two who do this at once, one fails; a rename would let both believe that the name is theirs.
-      await link(born, path);
-      const { dev, ino } = await lstat(path);
-      await unlink(born);
-      return {
-        async leave() {
-          const found = await lstat(path).catch(() => undefined);
-          if (found?.dev === dev && found.ino === ino) await unlink(path);
-        },
-      };
-    } catch (error) {
-      if (!isCode(error, "EEXIST")) throw error;
-    }
-    await removeDead(path, join(dirname(born), "d"));
+export class Cradle {
+  /** Where the socket is to be born. */
+  readonly socket: string;
+  readonly #path: string;
+  readonly #entry: string;
+  /** Its present name. */
+  #folder: string;
+
+  private constructor(path: string, folder: string) {
+    this.#path = path;
+    this.#folder = folder;
+    // Nothing else ever has this name: who finds it knows whose it is, and removes no other's.
+    this.#entry = basename(folder).slice(-6);
+    this.socket = join(folder, this.#entry);
   }
-  throw taken(path);
+
+  static async make(path: string): Promise<Cradle> {
+    return new Cradle(path, await mkdtemp(join(dirname(path), ".s")));
+  }
+
+  /**
+   * Gives the socket, on which we listen already, its path. A socket there on which nobody answers is removed;
+   * anything else is left as it is. Gives a function that takes the path away from it. Throws `TRANSPORT_FAILED`.
+   */
+  async name(): Promise<() => Promise<void>> {
+    await this.#lock();
+    await removeDead(this.#path);
+    await link(join(this.#folder, this.#entry), this.#path).catch((error: unknown) => {
+      throw isCode(error, "EEXIST") ? taken(this.#path) : error;
+    });
+    const { dev, ino } = await lstat(this.#path);
+    return async () => {
+      const found = await lstat(this.#path).catch(ignoreMissing);
+      if (found?.dev === dev && found.ino === ino) await unlink(this.#path);
+    };
+  }
+
+  /** Leaves nothing of it; the socket lives on when it has its path. */
+  async remove(): Promise<void> {
+    await unlink(join(this.#folder, this.#entry)).catch(ignoreMissing);
+    // An empty lock is free, and may be another's by now.
+    await rmdir(this.#folder).catch(ignoreTaken);
+  }
+
+  /**
+   * A folder takes the place of another in one step when that is empty, and not when it is not. So the lock is
+   * held while its folder has an entry; that is a socket, which shows whether the holder lives.
+   */
+  async #lock(): Promise<void> {
+    const lock = join(dirname(this.#path), `.${basename(this.#path)}.lock`);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      try {
+        await rename(this.#folder, lock);
+        this.#folder = lock;
+        return;
+      } catch (error) {
+        if (!isCode(error, "ENOTEMPTY", "EEXIST")) throw error;
+      }
+      for (const entry of (await readdir(lock).catch(ignoreMissing)) ?? []) {
+        const holder = join(lock, entry);
+        if (await isAnswered(holder)) throw taken(this.#path);
+        await unlink(holder).catch(ignoreMissing);
+      }
+    }
+    throw taken(this.#path);
+  }
 }
 
-/** Removes the socket of a daemon that died. `aside` is a name that is ours alone. */
-async function removeDead(path: string, aside: string): Promise<void> {
+/** Removes the socket of a daemon that died. */
+async function removeDead(path: string): Promise<void> {
   const found = await lstat(path).catch(ignoreMissing);
   if (found === undefined) return;
   if (!found.isSocket()) {
@@ -48,12 +89,7 @@ async function removeDead(path: string, aside: string): Promise<void> {
     });
   }
   if (await isAnswered(path)) throw taken(path);
-  // Since that look another daemon may have taken the place: so it is looked at once more, where nobody else
-  // can touch it, and given back when it lives.
-  const moved = await rename(path, aside).then(() => true, ignoreMissing);
-  if (moved === undefined) return;
-  if (await isAnswered(aside)) await link(aside, path).catch(() => {});
-  await unlink(aside);
+  await unlink(path);
 }
 
 /** Whether somebody listens on a socket. Only a clear no is no: a socket whose queue is full is somebody's. */
@@ -65,12 +101,12 @@ function isAnswered(path: string): Promise<boolean> {
       resolve(answered);
     };
     probe.once("connect", () => settle(true));
-    probe.once("error", (error) => settle(!isCode(error, "ECONNREFUSED") && !isCode(error, "ENOENT")));
+    probe.once("error", (error) => settle(!isCode(error, "ECONNREFUSED", "ENOENT")));
   });
 }
 
 function taken(path: string): WkfsError {
-  return new WkfsError("TRANSPORT_FAILED", `a daemon listens on ${path} already`, {
+  return new WkfsError("TRANSPORT_FAILED", `another daemon listens on ${path}, or begins to`, {
     hint: "See with `ss -lxp` whose it is; stop that, or give gateway and daemon another transport path.",
   });
 }
@@ -79,6 +115,10 @@ function ignoreMissing(error: unknown): undefined {
   if (!isCode(error, "ENOENT")) throw error;
 }
 
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
+function ignoreTaken(error: unknown): void {
+  if (!isCode(error, "ENOENT", "ENOTEMPTY", "EEXIST")) throw error;
+}
+
+function isCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }
