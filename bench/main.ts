@@ -28,7 +28,9 @@ async function run({ scale, only, json }: BenchOptions, signal: AbortSignal): Pr
   // Whatever is under way when a signal comes is left where it is: the stage takes the ground from under it.
   const interrupted = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   await Promise.race([work, interrupted]);
-  process.stdout.write(json ? `${jsonOf(machine, bench.rows)}\n` : `${machineText(machine)}\n\n${tableOf(bench.rows)}\n`);
+  process.stdout.write(
+    json ? `${jsonOf(machine, bench.rows)}\n` : `${machineText(machine)}\n\n${tableOf(bench.rows)}\n`,
+  );
   return bench.rows.some(({ failure }) => failure !== undefined) ? 1 : 0;
 }
 

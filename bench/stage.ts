@@ -60,7 +60,10 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Starts a program, on a host or on this one, with its log in a file as a service's is. */
-  async start(argv: readonly string[], { host, log }: { host?: NetworkNamespace; log?: string } = {}): Promise<Program> {
+  async start(
+    argv: readonly string[],
+    { host, log }: { host?: NetworkNamespace; log?: string } = {},
+  ): Promise<Program> {
     this.signal.throwIfAborted();
     const file = log === undefined ? undefined : await open(this.path(log), "w");
     try {

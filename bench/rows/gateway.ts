@@ -66,7 +66,10 @@ export const gateway: Family = {
         ...row,
         id,
         what: `gateway, one worker: ${what}`,
-        reference: { what: `bare node:http ${kind === "garbage" ? "answering 403" : "without cryptography"}`, value: without! },
+        reference: {
+          what: `bare node:http ${kind === "garbage" ? "answering 403" : "without cryptography"}`,
+          value: without!,
+        },
         targets: [target],
         note: `${busy("gateway", one)}, ${busy("bare", reference)}`,
       });

@@ -144,11 +144,8 @@ async function measureFirewall(bench: Bench, firewall: FirewallName): Promise<vo
     few: () => few.open(burst),
     spawned: naiveRate(100_000),
   });
-  bench.report(
-    newRow(100_000, result.wkfs, { what: "one spawned `iptables -I` a lease", value: result.spawned }),
-    {
-      ...newRow(100_000, result.wkfs, { what: "the same with 100 open", value: result.few }, timesAtLeast(0.8)),
-      id: name("new-100000-100"),
-    },
-  );
+  bench.report(newRow(100_000, result.wkfs, { what: "one spawned `iptables -I` a lease", value: result.spawned }), {
+    ...newRow(100_000, result.wkfs, { what: "the same with 100 open", value: result.few }, timesAtLeast(0.8)),
+    id: name("new-100000-100"),
+  });
 }
