@@ -40,7 +40,7 @@ function answering(reply: (request: Record<string, unknown>) => object): Promise
     let body = "";
     request.on("data", (chunk) => (body += chunk));
     request.on("end", () => {
-      const payload = codec.open(decodeFormField(new URLSearchParams(body).get("data") ?? ""));
+      const payload = codec.open(decodeFormField(new URLSearchParams(body).get("data") ?? ""))!;
       response.end(
         codec.seal(
           Buffer.from(JSON.stringify(reply(JSON.parse(Buffer.from(payload).toString()) as Record<string, unknown>))),
@@ -229,7 +229,7 @@ describe("over TLS and over a unix socket", () => {
             response.on("end", () =>
               resolve({
                 status: response.statusCode,
-                payload: response.statusCode === 200 ? Buffer.from(codec.open(Buffer.concat(chunks))).toString() : "",
+                payload: response.statusCode === 200 ? Buffer.from(codec.open(Buffer.concat(chunks))!).toString() : "",
               }),
             );
           },

@@ -1,6 +1,6 @@
 import { type Notification, WkfsError } from "@wkfs/core";
 import { FakeClock, MemoryFirewall, MemoryStore, settle } from "@wkfs/core/testing";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { TestDaemon } from "./support/daemon.ts";
 
 const TCP22 = { proto: "TCP", num: 22 };
@@ -21,6 +21,7 @@ describe("a knock", () => {
     });
     expect(await own.kernel()).toEqual(["10.91.0.2 tcp/22", "10.91.0.2 udp/1194"]);
     expect([...own.store.leasesOnDisk.keys()]).toEqual(["10.91.0.2 tcp/22", "10.91.0.2 udp/1194"]);
+    await settle();
     expect(own.history()).toEqual(["started", "opened"]);
   });
 
@@ -147,6 +148,37 @@ describe("a knock", () => {
     expect(await own.kernel()).toEqual(["10.0.0.1 tcp/22", "10.0.0.2 tcp/22", "10.0.0.3 tcp/22"]);
   });
 
+  it("that comes while another is under way has the history written along with its own lease", async () => {
+    await using own = await TestDaemon.start();
+    const writes: number[] = [];
+    own.store.onWrite = ({ append = [] }) => void writes.push(append.length);
+    const held = Promise.withResolvers<void>();
+    own.firewalls[0]!.onApply = () => held.promise;
+    const first = own.ask({ ip: "10.0.0.1" });
+    await settle();
+    const second = own.ask({ ip: "10.0.0.2" });
+    await settle();
+    held.resolve();
+    await Promise.all([first, second]);
+    await settle();
+    // The first lease; the second with the line about the first; the line about the second.
+    expect(writes).toEqual([0, 1, 1]);
+    expect(own.history()).toEqual(["started", "opened", "opened"]);
+  });
+
+  it("keeps its history when the store fails meanwhile", async () => {
+    await using own = await TestDaemon.start();
+    own.store.onWrite = ({ append }) => {
+      if (append !== undefined && append.length > 0) throw new WkfsError("STORE_FAILED", "told to fail");
+    };
+    expect(await own.ask()).toMatchObject({ success: true });
+    await settle();
+    own.store.onWrite = () => {};
+    await own.ask({ ip: "10.0.0.2" });
+    await settle();
+    expect(own.history()).toEqual(["started", "opened", "opened"]);
+  });
+
   it("is gathered with others while a transaction is under way", async () => {
     await using own = await TestDaemon.start();
     const held = Promise.withResolvers<void>();
@@ -180,6 +212,7 @@ describe("named key sets", () => {
     for (const client of [undefined, "nobody", "__proto__", ["ops"], 1])
       expect(await own.ask({ client })).toMatchObject(refusal("unknown_client"));
     expect([...own.store.leasesOnDisk.values()].map(({ client }) => client)).toEqual(["db", "ops"]);
+    await settle();
     expect(own.store.historyOnDisk).toContainEqual(
       expect.objectContaining({ type: "refused", reason: "unknown_client", client: "nobody" }),
     );
@@ -187,7 +220,7 @@ describe("named key sets", () => {
 });
 
 describe("the end of leases", () => {
-  it("comes on the deadline, a thousand at once in one transaction", async () => {
+  it("comes on the deadline, a thousand at once in a few transactions with room for knocks in between", async () => {
     await using own = await TestDaemon.start();
     await Promise.all(
       Array.from({ length: 1000 }, (_, index) =>
@@ -200,7 +233,7 @@ describe("the end of leases", () => {
     const applied = own.firewalls[0]!.applied.length;
     await own.advance(60_000);
     expect(await own.kernel()).toEqual([]);
-    expect(own.firewalls[0]!.applied.length).toBeLessThanOrEqual(applied + 2);
+    expect(own.firewalls[0]!.applied.length).toBe(applied + 4);
     expect(own.daemon.leases.size).toBe(0);
   });
 
@@ -219,6 +252,102 @@ describe("the end of leases", () => {
     await own.advance(1000);
     expect(own.daemon.leases.size).toBe(0);
     expect(told.flatMap(({ events }) => events.map(({ type }) => type))).toEqual(["opened", "failed"]);
+  });
+});
+
+describe("one packet filter of two that fails", () => {
+  it("keeps the other from nothing: what has ended shuts there and stays shut", async () => {
+    const clock = new FakeClock();
+    const [four, six] = (["ipv4", "ipv6"] as const).map(
+      (family) => new MemoryFirewall({ clock, capabilities: { families: [family], expiry: "core" } }),
+    ) as [MemoryFirewall, MemoryFirewall];
+    await using own = await TestDaemon.start({ clock, firewalls: [four, six] });
+    await own.ask({ time: 10 });
+    await own.ask({ ip: "fd91::2", time: 10 });
+    six.onApply = failing("FIREWALL_FAILED");
+    const changes = four.applied.length;
+    await own.advance(10_000);
+    await own.advance(20_000);
+    expect(four.kernel.size).toBe(0);
+    expect(four.applied.length).toBe(changes + 1);
+    expect(own.daemon.leases.all().map(({ address }) => address.text)).toEqual(["fd91::2"]);
+    expect([...own.store.leasesOnDisk.keys()]).toEqual(["fd91::2 tcp/22"]);
+    six.onApply = () => {};
+    await own.advance(1000);
+    expect(own.daemon.leases.size).toBe(0);
+  });
+});
+
+describe("a packet filter that does not answer", () => {
+  it("is not asked again for each knock that waited: all are refused when the first is", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const own = await TestDaemon.start();
+      let asked = 0;
+      own.firewalls[0]!.onApply = () => {
+        asked += 1;
+        return new Promise(() => {});
+      };
+      const answers = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"].map((ip) => own.ask({ ip }));
+      await vi.advanceTimersByTimeAsync(20_000);
+      for (const answer of await Promise.all(answers)) expect(answer).toMatchObject(refusal("firewall_failed"));
+      expect(asked).toBeLessThanOrEqual(2);
+      expect(own.store.leasesOnDisk.size).toBe(0);
+      own.firewalls[0]!.onApply = () => {};
+      await own.daemon.stop();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe("limits", () => {
+  it("on all leases refuse what is new and nothing that stands", async () => {
+    await using own = await TestDaemon.start({ limits: { leases: 2 } });
+    await Promise.all([own.ask({ ip: "10.0.0.1" }), own.ask({ ip: "10.0.0.2" })]);
+    expect(await Promise.all([own.ask({ ip: "10.0.0.3" }), own.ask({ ip: "10.0.0.2" })])).toMatchObject([
+      refusal("too_many_leases"),
+      { success: true },
+    ]);
+    expect(own.log.filter(({ data }) => "reason" in data && data["reason"] === "too_many_leases")).toHaveLength(1);
+    await own.advance(60_000);
+    expect(await own.ask({ ip: "10.0.0.3" })).toMatchObject({ success: true });
+  });
+
+  it("on the leases of one address open what fits and say what did not", async () => {
+    await using own = await TestDaemon.start({ limits: { leasesPerAddress: 1 } });
+    const both = [TCP22, { proto: "TCP", num: 5432 }];
+    const first = await own.ask({ ports: both });
+    expect(first).toMatchObject({ success: true, opened: [TCP22], refused: [{ proto: "TCP", num: 5432 }] });
+    expect(await own.ask({ ports: [both[1]] })).toMatchObject(refusal("too_many_leases_of_address"));
+    expect(await own.ask({ ip: "10.0.0.3", ports: [both[1]] })).toMatchObject({ success: true });
+    // The room is free again with the lease's end.
+    await own.advance(60_000);
+    expect(await own.ask({ ports: [both[1]] })).toMatchObject({ success: true });
+  });
+
+  it("on knocks of one address and second touch neither others nor the next second, and cost one line", async () => {
+    await using own = await TestDaemon.start({ limits: { knocksPerSecond: 3 } });
+    const answers = await Promise.all(Array.from({ length: 100 }, () => own.ask()));
+    expect(answers.filter(({ success }) => success === true)).toHaveLength(3);
+    expect(answers.at(-1)).toMatchObject(refusal("too_many_knocks"));
+    expect(await own.ask({ ip: "10.0.0.9" })).toMatchObject({ success: true });
+    expect(own.log.filter(({ data }) => "reason" in data && data["reason"] === "too_many_knocks")).toHaveLength(1);
+    expect(own.history()).not.toContain("refused");
+    await own.advance(1000);
+    expect(await own.ask()).toMatchObject({ success: true });
+  });
+
+  it("of the packet filter itself are an error of their own, for those that do not fit", async () => {
+    await using own = await TestDaemon.start();
+    own.firewalls[0]!.onApply = ({ open }) => {
+      if (own.firewalls[0]!.kernel.size + open.length > 3) throw new WkfsError("FIREWALL_FULL", "full");
+    };
+    const answers = await Promise.all(Array.from({ length: 5 }, (_, index) => own.ask({ ip: `10.0.0.${index + 1}` })));
+    expect(answers.filter(({ success }) => success === true)).toHaveLength(3);
+    expect(answers.at(-1)).toMatchObject(refusal("firewall_full"));
+    expect(own.store.leasesOnDisk.size).toBe(3);
+    own.firewalls[0]!.onApply = () => {};
   });
 });
 
@@ -431,8 +560,34 @@ describe("notifications", () => {
     expect(tries).toBeLessThanOrEqual(8);
     down = false;
     await own.advance(120_000);
-    expect(told.slice(tries).map(({ events }) => events.length)).toEqual([1, 50, 9]);
+    expect(told.slice(tries).map(({ events }) => events.length)).toEqual([1, 59]);
     expect(own.store.waiting.size).toBe(0);
+  });
+
+  it("become a digest when they come as a flood: five at once, then one a minute with all that came", async () => {
+    const told: Notification[] = [];
+    await using own = await TestDaemon.start({
+      notifiers: notifier(async (notification) => void told.push(notification)),
+    });
+    const sizes = () => told.map(({ events }) => events.length);
+    for (let host = 1; host <= 200; host += 1) await own.ask({ ip: `10.3.0.${host}` });
+    await settle();
+    expect(sizes()).toEqual([1, 1, 1, 1, 1]);
+    await own.advance(59_000);
+    expect(told).toHaveLength(5);
+    await own.advance(1000);
+    expect(sizes()).toEqual([1, 1, 1, 1, 1, 195]);
+    expect(own.store.waiting.size).toBe(0);
+    // One more waits for its minute, and after quiet ones five are free again.
+    await own.ask({ ip: "10.4.0.1" });
+    await settle();
+    expect(told).toHaveLength(6);
+    await own.advance(60_000);
+    expect(told).toHaveLength(7);
+    await own.advance(600_000);
+    for (let host = 1; host <= 5; host += 1) await own.ask({ ip: `10.5.0.${host}` });
+    await settle();
+    expect(told).toHaveLength(12);
   });
 
   it("survive a restart, and keep their id", async () => {

@@ -131,6 +131,7 @@ describe("configurations", () => {
     const named = textOf("README.md");
     for (const [use, config] of [
       ["localhost-tcp", { secret: "s" }],
+      ["unix-socket", { path: "/p", group: "g" }],
       ["sqlite", { path: "/p" }],
       ["iptables", {}],
       ["smtp-email", { host: "h", from: "a@b", to: ["c@d"] }],
@@ -222,9 +223,9 @@ describe("the plugins of PLUGINS.md", () => {
         protect: { tcp: [22] },
         firewall: [{ use: "list-file", path: join(place, "leases") }],
         store: { use: "json-file", path: join(place, "store.json") },
-        transport: { use: "unix-socket", path, secret: join(place, "secret") },
+        transport: { use: "plain-socket", path, secret: join(place, "secret") },
       };
-      const { default: transport } = (await example("unix-socket.ts")) as { default: AnyPlugin };
+      const { default: transport } = (await example("plain-socket.ts")) as { default: AnyPlugin };
       const caller = (await transport.create({ path, secret: join(place, "secret") } as never, testContext())) as {
         call(request: object, signal: AbortSignal): Promise<string>;
       };

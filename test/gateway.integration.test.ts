@@ -24,6 +24,16 @@ const open = (more: object = {}) => ({
   unique: (unique += 1),
   ...more,
 });
+/** Sends bytes and gives everything that comes back until the end of the connection. */
+async function raw(text: string, to = gateway): Promise<string> {
+  const [host, port] = to.gateway.address.split(":");
+  const socket = createConnection(Number(port), host);
+  let answer = "";
+  socket.on("data", (chunk) => (answer += chunk));
+  socket.write(text);
+  await once(socket, "close");
+  return answer;
+}
 const empty = (status: number) => ({ status, type: HTML, body: Buffer.alloc(0) });
 
 describe("the table of protocol v1, in its order", () => {
@@ -167,6 +177,17 @@ describe("the form", () => {
     for (const type of ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=x"]) {
       expect(await gateway.post("--x\r\nnonsense\r\n\r\n", { "content-type": type })).toMatchObject(empty(400));
     }
+  });
+
+  it("that is cut off at any byte, or lacks a name, is refused and ends nothing", async () => {
+    const part = (head: string, text: string) => `--x\r\nContent-Disposition: form-data${head}\r\n\r\n${text}\r\n`;
+    const whole = `${part('; name="f"; filename="a"', "file")}${part('; name="data"', "x")}--x--\r\n`;
+    const type = { "content-type": "multipart/form-data; boundary=x" };
+    for (let end = 0; end < whole.length - 4; end += 1) {
+      expect([400, 403]).toContain((await gateway.post(whole.slice(0, end), type)).status);
+    }
+    expect(await gateway.post(`${part("", "x")}--x--\r\n`, type)).toMatchObject(empty(400));
+    expect(await gateway.knock(info())).toMatchObject({ status: 200 });
   });
 
   it("is refused beyond 64 KB without being read on", async () => {
@@ -340,24 +361,41 @@ describe("behind a proxy", () => {
 
 describe("connections", () => {
   it("that speak no HTTP get a plain 400", async () => {
-    const [host, port] = gateway.gateway.address.split(":");
-    const socket = createConnection(Number(port), host);
-    socket.end("nonsense\r\n\r\n");
-    let text = "";
-    socket.on("data", (chunk) => (text += chunk));
-    await once(socket, "close");
+    const text = await raw("nonsense\r\n\r\n");
     expect(text).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
     expect(text).not.toContain("Error");
   });
 
+  it("with a target or a Host that is no URL are answered and end nothing", async () => {
+    for (const [target, host] of [
+      ["http://[", "x"],
+      ["http://a:b@:80/", "x"],
+      ["http://x:99999/8f3c0c5e", "x"],
+      ["http:///", "x"],
+      ["/8f3c0c5e", "["],
+      ["/8f3c0c5e", "x:y:z"],
+      ["/8f3c0c5e", "a b"],
+      ["//[::1", "x"],
+      ["/%ff", "x"],
+    ] as const) {
+      expect(
+        await raw(`POST ${target} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`),
+      ).toMatch(/^HTTP\/1\.1 40[04] /);
+    }
+    expect(await gateway.knock(info())).toMatchObject({ status: 200 });
+  });
+
+  it("that ask for another protocol are plain requests, and do not hold up the end", async () => {
+    const own = await TestGateway.start();
+    const head = "Host: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n";
+    expect(await raw(`POST /8f3c0c5e HTTP/1.1\r\n${head}`, own)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await raw("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", own)).toBe("");
+    await own[Symbol.asyncDispose]();
+  });
+
   it("are told nothing of what answers, on any path", async () => {
-    const [host, port] = gateway.gateway.address.split(":");
     for (const head of ["GET /", "POST /8f3c0c5e", "OPTIONS *", "TRACE /", "POST http://x/8f3c0c5e", "GET /%2"]) {
-      const socket = createConnection(Number(port), host);
-      let text = "";
-      socket.on("data", (chunk) => (text += chunk));
-      socket.write(`${head} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
-      await once(socket, "close");
+      const text = await raw(`${head} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
       expect(text).toMatch(/^HTTP\/1\.1 40[04] /);
       expect(text).not.toMatch(/wkfs|restify|^Server:/im);
     }

@@ -132,7 +132,7 @@ describe("PHP's client with our gateway and our daemon", () => {
       );
       const packet = answer.subarray(end + 4);
       expect(packet.length).toBe(512);
-      const payload = JSON.parse(Buffer.from(codec.open(packet)).toString()) as Record<string, unknown>;
+      const payload = JSON.parse(Buffer.from(codec.open(packet)!).toString()) as Record<string, unknown>;
       expect(payload).toMatchObject(expected);
       const { ports } = JSON.parse(exchange.request_json!) as { ports?: unknown[] };
       expect(firewall.kernel.size).toBe(ports?.length ?? 0);
@@ -206,9 +206,10 @@ describe("our gateway with PHP's daemon", () => {
     await using gateway = await ourGateway(clock, (php.address() as AddressInfo).port);
     const head = [...exchange!.request_head!, `X-Forwarded-For: ${exchange!.from}`].join("\r\n");
     const answer = await raw(Number(gateway.address.split(":").at(-1)), `${head}\r\n\r\n${exchange!.request_body}`);
-    expect(Buffer.from(codec.open(answer.subarray(answer.indexOf("\r\n\r\n") + 4))).toString()).toBe(reply);
-    // PHP's front end sends these bytes; ours adds the name of the key set at the end, which PHP's daemon passes over.
-    expect(read).toEqual([local[0]!.request!.replace(/\}$/, ',"client":"default"}')]);
+    expect(Buffer.from(codec.open(answer.subarray(answer.indexOf("\r\n\r\n") + 4))!).toString()).toBe(reply);
+    // PHP's front end sends these bytes; ours adds the name of the key set and asks for frames at the end, which PHP's
+    // daemon passes over.
+    expect(read).toEqual([local[0]!.request!.replace(/\}$/, ',"client":"default","frames":1}')]);
     expect(halfClosed).toBe(false);
     php.close();
   });
@@ -225,7 +226,7 @@ describe("our client with PHP's front end", () => {
         text += chunk.toString();
         const form = /\r\n\r\ndata=(\S+)$/.exec(text)?.[1];
         if (form === undefined || form.length < 683) return;
-        asked.push(JSON.parse(Buffer.from(codec.open(Buffer.from(form, "base64url"))).toString()));
+        asked.push(JSON.parse(Buffer.from(codec.open(Buffer.from(form, "base64url"))!).toString()));
         const { response_head, response_body_b64 } = answers.shift()!;
         const packet = Buffer.from(response_body_b64!, "base64");
         socket.write(`${response_head!.join("\r\n")}\r\n\r\n${packet.length.toString(16)}\r\n`);

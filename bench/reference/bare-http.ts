@@ -39,7 +39,7 @@ answers<BareHttpRequest>(async ({ mode, port, keys, status, size }) => {
   const fixed = Buffer.alloc(size, 120);
   const answerTo = async (body: Buffer): Promise<Uint8Array> => {
     if (mode === "plain") return fixed;
-    const payload = codec.open(decodeFormField(body.toString("latin1").slice("data=".length)));
+    const payload = codec.open(decodeFormField(body.toString("latin1").slice("data=".length)))!;
     const request = JSON.parse(Buffer.from(payload).toString()) as Payload;
     if (mode === "naive" && request.api === "openports") await insert(request);
     return codec.seal(Buffer.from(JSON.stringify({ success: true, expires: Math.floor(Date.now() / 1000) })));

@@ -5,8 +5,10 @@ import type { ConfigSource, PluginUse } from "@wkfs/core/config";
 const BUNDLED: Readonly<Record<string, () => Promise<{ readonly default: AnyPlugin }>>> = {
   iptables: () => import("@wkfs/iptables"),
   ip6tables: () => import("@wkfs/ip6tables"),
+  nftables: () => import("@wkfs/nftables"),
   "dry-run": () => import("@wkfs/dry-run"),
   "localhost-tcp": () => import("@wkfs/localhost-tcp"),
+  "unix-socket": () => import("@wkfs/unix-socket"),
   sqlite: () => import("@wkfs/sqlite"),
   memory: () => import("@wkfs/memory"),
   "smtp-email": () => import("@wkfs/smtp-email"),

@@ -2,6 +2,7 @@ export * from "./context.ts";
 export * from "./runner.ts";
 export * from "./namespace.ts";
 export * from "./memory-transport.ts";
+export * from "./sudden-death.ts";
 export * from "./transport-suite.ts";
 export * from "./memory-firewall.ts";
 export * from "./memory-store.ts";

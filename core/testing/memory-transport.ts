@@ -7,6 +7,7 @@ interface Daemon {
   readonly secret: string;
   readonly handler: GrantHandler;
   readonly underWay: Set<Promise<unknown>>;
+  readonly dead: PromiseWithResolvers<never>;
 }
 
 /**
@@ -20,6 +21,12 @@ export class MemoryLink {
   readonly taken: GrantRequest[] = [];
   #daemon: Daemon | undefined;
 
+  /** Ends the daemon's side as the kill of its process does. */
+  kill(): void {
+    this.#daemon?.dead.reject(failed("the daemon broke off"));
+    this.#daemon = undefined;
+  }
+
   transport(secret = "the secret of this link"): Transport {
     const calls = new AbortController();
     let closed: Promise<void> | undefined;
@@ -32,7 +39,8 @@ export class MemoryLink {
       listen: async (handler) => {
         refuseClosed();
         if (this.#daemon !== undefined) throw new WkfsError("TRANSPORT_FAILED", "somebody listens on this link");
-        mine = { secret, handler, underWay: new Set() };
+        mine = { secret, handler, underWay: new Set(), dead: Promise.withResolvers() };
+        mine.dead.promise.catch(() => {});
         this.#daemon = mine;
       },
       call: async (request, signal) => {
@@ -43,6 +51,7 @@ export class MemoryLink {
         closed ??= (async () => {
           calls.abort();
           if (mine === undefined) return;
+          if (this.#daemon !== mine) return;
           this.#daemon = undefined;
           await Promise.allSettled(mine.underWay);
         })();
@@ -65,7 +74,7 @@ export class MemoryLink {
     const answer = daemon.handler(taken);
     daemon.underWay.add(answer);
     try {
-      const reply = await Promise.race([answer, abort.promise]);
+      const reply = await Promise.race([answer, abort.promise, daemon.dead.promise]);
       if (Buffer.byteLength(reply) > MAX_REPLY) throw failed("the daemon said too much");
       return reply;
     } finally {

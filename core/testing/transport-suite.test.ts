@@ -10,6 +10,7 @@ transportSuite("the transport in memory", { describe, it }, async () => {
     listener: async () => link.transport(),
     caller: async () => link.transport(),
     stranger: async () => link.transport("another secret"),
+    kill: async () => link.kill(),
     unreachable: async () => new MemoryLink().transport(),
     brokenOff: async () => {
       await broken.transport().listen(async () => "{}");

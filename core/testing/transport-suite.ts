@@ -1,28 +1,15 @@
 import assert from "node:assert/strict";
-import type { GrantHandler, GrantRequest, Transport } from "../src/contracts/transport.ts";
-import { type ErrorCode, isWkfsError } from "../src/model/errors.ts";
+import type { GrantRequest } from "../src/contracts/transport.ts";
 import type { TestRunner } from "./runner.ts";
+import { Link, REQUEST, type TransportUnderTest, call, rejects } from "./transport-link.ts";
 
-/** One link between a daemon and gateways, of its own and with nobody on it yet. */
-export interface TransportUnderTest {
-  /** The daemon's side. Asked for once. */
-  listener(): Promise<Transport>;
-  /** A gateway's side. Asked for when the daemon listens. */
-  caller(): Promise<Transport>;
-  /** As `caller`, with another secret (key, certificate) than the daemon's. */
-  stranger(): Promise<Transport>;
-  /** A gateway's side of a link on which no daemon listens. */
-  unreachable(): Promise<Transport>;
-  /** A gateway's side of a link whose daemon takes the request and breaks off without an answer. */
-  brokenOff(): Promise<Transport>;
-  /** Frees what the maker made itself. The suite closes every transport that it was given. */
-  dispose?(): Promise<void>;
-}
+export type { TransportUnderTest } from "./transport-link.ts";
 
-const REQUEST: GrantRequest = { ip: "192.0.2.7", ports: [{ proto: "TCP", num: 22 }], time: 60 };
 const MAX_REPLY = 65_536;
-const FAILED: readonly ErrorCode[] = ["TRANSPORT_FAILED"];
-const UNREACHABLE: readonly ErrorCode[] = ["TRANSPORT_UNREACHABLE"];
+/** As a handler, answers each request with its time, by which the calls of a test are told apart. */
+const echo = async ({ time }: GrantRequest) => JSON.stringify({ time });
+const timed = (time: number): GrantRequest => ({ ...REQUEST, time });
+const upTo = (count: number) => Array.from({ length: count }, (_, at) => at + 1);
 
 /**
  * Tests of what the contract of transports promises, for any of them. `make` is called for each test.
@@ -40,8 +27,10 @@ export function transportSuite(name: string, runner: TestRunner, make: () => Pro
     test("brings a request to the daemon and the answer back as it was written", async (link) => {
       const reply = '{ "success":true,\n "text":"\\u00fc ü € 😀 \\/ /",  "n":1.0 }';
       const seen = await link.listen(async () => reply);
-      assert.equal(await link.call(), reply);
-      assert.deepEqual(seen, [REQUEST]);
+      const caller = await link.caller();
+      assert.equal(await call(caller), reply);
+      assert.equal(await call(caller), reply);
+      assert.deepEqual(seen, [REQUEST, REQUEST]);
     });
 
     test("passes on what it does not understand, unchecked", async (link) => {
@@ -52,117 +41,159 @@ export function transportSuite(name: string, runner: TestRunner, make: () => Pro
       ];
       const seen = await link.listen(async () => "{}");
       const caller = await link.caller();
-      for (const request of odd) await caller.call(request, AbortSignal.timeout(10_000));
+      for (const request of odd) await call(caller, request);
       assert.deepEqual(seen, odd);
     });
 
     test("keeps members that a request does not have away from the daemon", async (link) => {
       const seen = await link.listen(async () => "{}");
-      await link.call();
-      assert.deepEqual(Object.keys(seen[0]!).toSorted(), ["ip", "ports", "time"]);
+      const caller = await link.caller();
+      await call(caller);
+      await call(caller);
+      for (const request of seen) assert.deepEqual(Object.keys(request).toSorted(), ["ip", "ports", "time"]);
     });
 
-    test("carries a large request, and a reply of 64 KiB", async (link) => {
+    test("carries large requests, and replies of 64 KiB", async (link) => {
       const ports = Array.from({ length: 1500 }, (_, at) => ({ proto: "TCP", num: at + 1 }));
       const reply = padded(MAX_REPLY);
       const seen = await link.listen(async () => reply);
-      assert.equal(await link.call({ ...REQUEST, ports }), reply);
-      assert.deepEqual(seen[0]?.ports, ports);
+      const caller = await link.caller();
+      assert.equal(await call(caller, { ...REQUEST, ports }), reply);
+      const more = await Promise.all(upTo(10).map((time) => call(caller, { ...timed(time), ports })));
+      assert.deepEqual(new Set(more), new Set([reply]));
+      assert.ok(seen.every((request) => JSON.stringify(request.ports) === JSON.stringify(ports)));
     });
 
-    test("takes no reply of more than 64 KiB", async (link) => {
-      await link.listen(async () => padded(MAX_REPLY + 1));
-      await rejects(link.call(), FAILED);
+    test("takes no reply of more than 64 KiB, and the others all the same", async (link) => {
+      await link.listen(async ({ time }) => (time === 1 ? padded(MAX_REPLY + 1) : "{}"));
+      const caller = await link.caller();
+      await rejects(call(caller, timed(1)), "TRANSPORT_FAILED");
+      const [refused, ...others] = upTo(5).map((time) => call(caller, timed(time)));
+      await rejects(refused!, "TRANSPORT_FAILED");
+      assert.deepEqual(await Promise.all(others), ["{}", "{}", "{}", "{}"]);
     });
 
     test("carries a hundred calls at the same time, each to the daemon once and with its own answer", async (link) => {
       const waiting: (() => void)[] = [];
-      const seen = await link.listen(async ({ time }) => {
+      const seen = await link.listen(async (request) => {
         // None is answered before all are there, and the first is answered last.
         const turn = Promise.withResolvers<void>();
         waiting.unshift(turn.resolve);
-        if (waiting.length === 100) for (const go of waiting) go();
+        if (waiting.length === 100) for (const go of waiting.splice(0)) go();
         await turn.promise;
-        return JSON.stringify({ time });
+        return echo(request);
       });
       const caller = await link.caller();
-      const times = Array.from({ length: 100 }, (_, at) => at + 1);
-      const signal = AbortSignal.timeout(20_000);
-      const replies = await Promise.all(times.map((time) => caller.call({ ...REQUEST, time }, signal)));
+      // The second hundred finds what the first has set up.
+      for (const times of [upTo(100), upTo(100).map((time) => time + 100)]) {
+        const replies = await Promise.all(times.map((time) => call(caller, timed(time))));
+        assert.deepEqual(replies, await Promise.all(times.map((time) => echo(timed(time)))));
+      }
       assert.deepEqual(
-        replies,
-        times.map((time) => JSON.stringify({ time })),
+        seen.map(({ time }) => Number(time)).toSorted((a, b) => a - b),
+        upTo(200),
       );
-      assert.deepEqual(
-        seen.map(({ time }) => time).toSorted((a, b) => Number(a) - Number(b)),
-        times,
-      );
+    });
+
+    test("lets no slow call hold up fast ones", async (link) => {
+      const slow = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const answers = slow.map(() => Promise.withResolvers<void>());
+      await link.listen(async (request) => {
+        const at = Number(request.time);
+        slow[at]?.resolve();
+        await answers[at]?.promise;
+        return echo(request);
+      });
+      const caller = await link.caller();
+      const settled: number[] = [];
+      // The first call of all is slow, and one when everything is set up.
+      const calls = [];
+      for (const at of [0, 1]) {
+        calls.push(call(caller, timed(at)).finally(() => settled.push(at)));
+        await slow[at]!.promise;
+        assert.equal((await Promise.all(upTo(50).map((time) => call(caller, timed(time + 1))))).length, 50);
+      }
+      assert.deepEqual(settled, []);
+      for (const { resolve } of answers) resolve();
+      assert.deepEqual(await Promise.all(calls), ['{"time":0}', '{"time":1}']);
     });
 
     test("says that no daemon is there", async (link) => {
-      await rejects(link.callWith(link.keep(await link.subject.unreachable())), UNREACHABLE);
+      await rejects(call(link.keep(await link.subject.unreachable())), "TRANSPORT_UNREACHABLE");
     });
 
     test("says that a daemon broke off", async (link) => {
-      await rejects(link.callWith(link.keep(await link.subject.brokenOff())), FAILED);
+      await rejects(call(link.keep(await link.subject.brokenOff())), "TRANSPORT_FAILED");
+    });
+
+    test("fails what is under way when the daemon dies, sends none of it again, and finds the next one", async (link) => {
+      const { seen, reached } = await link.listenSlowly(20);
+      const caller = await link.caller();
+      const calls = upTo(20).map((time) => rejects(call(caller, timed(time)), "TRANSPORT_FAILED"));
+      await reached;
+      await link.kill();
+      await Promise.all(calls);
+      await rejects(call(caller), "TRANSPORT_UNREACHABLE");
+      const then = await link.listen(echo);
+      const replies = await Promise.all(upTo(20).map((time) => call(caller, timed(time + 100))));
+      assert.equal(new Set(replies).size, 20);
+      assert.equal(seen.length, 20);
+      assert.ok(then.length === 20 && then.every(({ time }) => Number(time) > 100));
+    });
+
+    test("loses nothing to a daemon that stops and starts again between two calls", async (link) => {
+      await link.listen(echo);
+      const caller = await link.caller();
+      for (const time of upTo(3)) {
+        assert.equal(await call(caller, timed(time)), await echo(timed(time)));
+        await link.listener.close();
+        await link.listen(echo);
+      }
+      assert.equal(await call(caller, timed(4)), '{"time":4}');
     });
 
     test("lets nobody with another secret reach the daemon", async (link) => {
       const seen = await link.listen(async () => "{}");
-      await rejects(link.callWith(link.keep(await link.subject.stranger())), FAILED);
+      if (link.subject.stranger === undefined) return;
+      await rejects(call(link.keep(await link.subject.stranger())), "TRANSPORT_FAILED");
       assert.deepEqual(seen, []);
       assert.equal(await link.call(), "{}");
     });
 
     test("ends a call that is called off, and sends none that was called off before", async (link) => {
-      const reached = Promise.withResolvers<void>();
-      const answer = Promise.withResolvers<string>();
-      const seen = await link.listen(() => {
-        reached.resolve();
-        return answer.promise;
-      });
+      const { seen, reached, answer } = await link.listenSlowly(2);
       const caller = await link.caller();
       const off = new AbortController();
-      const call = rejects(caller.call(REQUEST, off.signal), FAILED);
-      await reached.promise;
+      // The second finds what the first has set up.
+      const calls = [1, 2].map((time) => rejects(caller.call(timed(time), off.signal), "TRANSPORT_FAILED"));
+      await reached;
       off.abort();
-      await call;
-      await rejects(caller.call(REQUEST, off.signal), UNREACHABLE);
-      answer.resolve("{}");
-      assert.equal(await link.call(), "{}");
-      assert.equal(seen.length, 2);
+      await Promise.all(calls);
+      await rejects(caller.call(REQUEST, off.signal), "TRANSPORT_UNREACHABLE");
+      answer("{}");
+      assert.equal(await call(caller), "{}");
+      assert.equal(seen.length, 3);
     });
 
-    test("lets an answer under way out before it closes, and is not there afterwards", async (link) => {
-      const reached = Promise.withResolvers<void>();
-      const answer = Promise.withResolvers<string>();
-      await link.listen(() => {
-        reached.resolve();
-        return answer.promise;
-      });
+    test("lets answers under way out before it closes, and is not there afterwards", async (link) => {
+      const { reached, answer } = await link.listenSlowly(2);
       const caller = await link.caller();
-      const call = caller.call(REQUEST, AbortSignal.timeout(10_000));
-      await reached.promise;
+      const calls = [call(caller), call(caller)];
+      await reached;
       const closing = link.listener.close();
-      answer.resolve('{"late":true}');
-      assert.equal(await call, '{"late":true}');
+      answer('{"late":true}');
+      assert.deepEqual(await Promise.all(calls), ['{"late":true}', '{"late":true}']);
       await closing;
-      await rejects(caller.call(REQUEST, AbortSignal.timeout(10_000)), UNREACHABLE);
+      await rejects(call(caller), "TRANSPORT_UNREACHABLE");
     });
 
     test("leaves no call hanging when the gateway's side closes", async (link) => {
-      const reached = Promise.withResolvers<void>();
-      const answer = Promise.withResolvers<string>();
-      await link.listen(() => {
-        reached.resolve();
-        return answer.promise;
-      });
+      const { reached, answer } = await link.listenSlowly(2);
       const caller = await link.caller();
-      const call = caller.call(REQUEST, AbortSignal.timeout(10_000));
-      const settled = Promise.allSettled([call]);
-      await reached.promise;
+      const settled = Promise.allSettled([call(caller), call(caller)]);
+      await reached;
       const closing = caller.close();
-      answer.resolve("{}");
+      answer("{}");
       await Promise.all([settled, closing]);
     });
 
@@ -179,63 +210,6 @@ export function transportSuite(name: string, runner: TestRunner, make: () => Pro
       assert.ok(addresses.length > 0);
       assert.deepEqual(addresses, link.listener.addresses);
     });
-  });
-}
-
-/** The link of one test; what was made for it is closed with it, gateways first. */
-class Link implements AsyncDisposable {
-  readonly subject: TransportUnderTest;
-  readonly #made: Transport[] = [];
-  #listener: Transport | undefined;
-
-  constructor(subject: TransportUnderTest) {
-    this.subject = subject;
-  }
-
-  get listener(): Transport {
-    assert.ok(this.#listener, "nobody listens yet");
-    return this.#listener;
-  }
-
-  /** Lets the daemon's side answer with `handler`; gives the requests that reach it. */
-  async listen(handler: GrantHandler): Promise<readonly GrantRequest[]> {
-    const seen: GrantRequest[] = [];
-    this.#listener = this.keep(await this.subject.listener());
-    await this.#listener.listen((request) => {
-      seen.push(request);
-      return handler(request);
-    });
-    return seen;
-  }
-
-  async caller(): Promise<Transport> {
-    return this.keep(await this.subject.caller());
-  }
-
-  async call(request = REQUEST): Promise<string> {
-    return this.callWith(await this.caller(), request);
-  }
-
-  callWith(caller: Transport, request = REQUEST): Promise<string> {
-    return caller.call(request, AbortSignal.timeout(10_000));
-  }
-
-  keep(transport: Transport): Transport {
-    this.#made.push(transport);
-    return transport;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const transport of this.#made.toReversed()) await transport.close();
-    await this.subject.dispose?.();
-  }
-}
-
-async function rejects(call: Promise<unknown>, codes: readonly ErrorCode[]): Promise<void> {
-  await assert.rejects(call, (error) => {
-    assert.ok(isWkfsError(error), `no WkfsError: ${String(error)}`);
-    assert.ok(codes.includes(error.code), `${error.code} (${error.message}) instead of ${codes.join(" or ")}`);
-    return true;
   });
 }
 

@@ -19,6 +19,7 @@ export interface TestDaemonOptions {
   readonly notifiers?: readonly { readonly name: string; readonly plugin: Notifier }[];
   readonly gateway?: object;
   readonly protect?: object;
+  readonly limits?: object;
 }
 
 /** A daemon whose kernel, disk, wire and time are the test's. */
@@ -55,6 +56,8 @@ export class TestDaemon implements AsyncDisposable {
     const config = await checkServerConfig({
       protect: options.protect ?? { tcp: [22, 5432], udp: [1194], maxTime: 600 },
       ...(options.gateway && { gateway: options.gateway }),
+      // A clock that stands makes all knocks those of one second.
+      limits: { knocksPerSecond: 1000, ...options.limits },
     });
     const module = new ContainerModule(({ bind }) => {
       bind(Services.Clock).toConstantValue(clock);

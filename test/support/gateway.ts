@@ -97,7 +97,7 @@ export class TestGateway implements AsyncDisposable {
     const body = Buffer.from(await response.arrayBuffer());
     const type = response.headers.get("content-type");
     let payload: string | undefined;
-    if (response.status === 200) payload = Buffer.from(this.codec.open(body)).toString();
+    if (response.status === 200) payload = Buffer.from(this.codec.open(body)!).toString();
     return { status: response.status, type, body, payload };
   }
 

@@ -5,6 +5,7 @@ import { exitCodesHelp } from "../exit-codes.ts";
 import { configFlag, logLevelFlag } from "../flags.ts";
 import { loadPlugins } from "../plugins.ts";
 import { runRole } from "../run-role.ts";
+import { keepHeapSmall } from "../small-heap.ts";
 
 export default class DaemonCommand extends WkfsCommand {
   static override summary = "Run the privileged half: it decides, writes the packet filter, remembers and tells.";
@@ -54,6 +55,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
       this.log(`Taken out of the packet filter: ${firewalls.join(", ")}`);
       return { config: file, detached: firewalls };
     }
+    keepHeapSmall();
     await runRole(daemon, log);
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { Clock } from "../contracts/plugin.ts";
-import { WkfsError, isWkfsError } from "../model/errors.ts";
+import { WkfsError } from "../model/errors.ts";
 import { type Port, type ProtectedPorts, formatPort, includesPort } from "../model/port.ts";
 import type { Codec } from "../protocol/codec.ts";
 import {
@@ -141,15 +141,11 @@ export class Client {
     const { codec, post, url } = this.#parts;
     const { status, body } = await post(`data=${encodeFormField(codec.seal(payload))}`, signal);
     if (status !== 200) throw refusedWith(status, url);
-    try {
-      return codec.open(body);
-    } catch (error) {
-      if (!isWkfsError(error, "PACKET_INVALID")) throw error;
-      throw new WkfsError("KNOCK_REFUSED", `what ${new URL(url).host} answered was not sealed with our keys`, {
-        hint: "Check that the URL leads to the gateway and that both sides have the same key file.",
-        cause: error,
-      });
-    }
+    const opened = codec.open(body);
+    if (opened !== undefined) return opened;
+    throw new WkfsError("KNOCK_REFUSED", `what ${new URL(url).host} answered was not sealed with our keys`, {
+      hint: "Check that the URL leads to the gateway and that both sides have the same key file.",
+    });
   }
 
   #wait(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -32,6 +32,8 @@ export interface GatewayConfig {
   readonly listen: string;
   readonly path: string;
   readonly trustedProxies: readonly string[];
+  /** Processes that serve. */
+  readonly workers: number;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
 }
 
@@ -49,6 +51,13 @@ export interface ServerConfig {
   readonly firewall: readonly PluginUse[];
   readonly store: PluginUse | undefined;
   readonly notify: readonly PluginUse[];
+  readonly limits: {
+    /** Most open leases in all, and for one address. */
+    readonly leases: number;
+    readonly leasesPerAddress: number;
+    /** Most knocks of one address in one second. */
+    readonly knocksPerSecond: number;
+  };
 }
 
 export interface ClientConfig {
@@ -99,6 +108,7 @@ export async function checkServerConfig(
       listen: gateway.listen,
       path: gateway.path,
       trustedProxies: gateway.trustedProxies,
+      workers: gateway.workers,
       tls: gateway.tls && { cert: resolve(folder, gateway.tls.cert), key: resolve(folder, gateway.tls.key) },
     },
     namedKeys: named,
@@ -107,6 +117,7 @@ export async function checkServerConfig(
     firewall: (file.firewall ?? []).map((entry, index) => useOf(entry, ["firewall", index])),
     store: file.store && useOf(file.store, ["store"]),
     notify: file.notify.map((entry, index) => useOf(entry, ["notify", index])),
+    limits: file.limits,
   };
 }
 

@@ -68,13 +68,29 @@ export const serverSchema = z.strictObject({
       path: z.string().regex(/^\/[\w./~-]*$/, "expected a path such as /8f3c0c5e"),
       trustedProxies: z.array(network).max(256).default([]),
       keys: z.union([z.string().min(1), z.array(keySet).min(1).max(256)]),
+      /** Processes that serve; more than one needs a TCP address. */
+      workers: z.number().int().min(1).max(64).default(1),
       tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
     })
+    .refine(
+      ({ listen, workers }) => workers === 1 || !listen.startsWith("unix:"),
+      "several workers need a TCP address in gateway.listen",
+    )
     .optional(),
   transport: plugin.optional(),
   firewall: z.array(plugin).min(1).max(16).optional(),
   store: plugin.optional(),
   notify: z.array(plugin).max(16).default([]),
+  limits: z
+    .strictObject({
+      /** Most open leases in all. */
+      leases: z.number().int().min(1).max(10_000_000).default(100_000),
+      /** Most open leases of one address. */
+      leasesPerAddress: z.number().int().min(1).max(10_000_000).default(256),
+      /** Most knocks of one address in one second. */
+      knocksPerSecond: z.number().int().min(1).max(1_000_000).default(20),
+    })
+    .prefault({}),
 });
 
 export const clientSchema = z.strictObject({

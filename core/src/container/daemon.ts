@@ -2,6 +2,11 @@
 import { hostname } from "node:os";
 import { Daemon } from "../daemon/daemon.ts";
 import { Firewalls } from "../daemon/firewalls.ts";
+import { Expiry } from "../daemon/expiry.ts";
+import { Journal } from "../daemon/journal.ts";
+import { Limits } from "../daemon/limits.ts";
+import { Serial } from "../daemon/serial.ts";
+import { RefusalLog } from "../lifecycle/refusal-log.ts";
 import { LeaseBook } from "../daemon/lease-book.ts";
 import { Notifications } from "../daemon/notifications.ts";
 import { Policy } from "../daemon/policy.ts";
@@ -52,23 +57,33 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         const policy = new Policy(config);
         const firewalls = new Firewalls(all, log);
         const notifications = new Notifications(notifiers, store, hostname(), clock, log);
+        const serial = new Serial();
+        const journal = new Journal(store, notifications, log);
+        const expiry = new Expiry({ book, firewalls, journal, serial, clock, log });
         const transactions = new Transactions({
           book,
           policy,
-          store,
+          limits: new Limits(config, book),
           firewalls,
+          journal,
           notifications,
+          expiry,
+          serial,
+          refusals: new RefusalLog(log, clock),
           clock,
           log,
         });
-        const reconcile = new Reconcile(firewalls, book, transactions, clock, log);
+        const reconcile = new Reconcile({ firewalls, book, journal, expiry, transactions, serial, clock, log });
         return new Daemon({
           book,
           policy,
           store,
           firewalls,
           transport,
+          journal,
           transactions,
+          expiry,
+          serial,
           notifications,
           reconcile,
           clock,

@@ -1,12 +1,10 @@
 /** Composition of the gateway: `@wkfs/core/gateway`. Loads nothing of the daemon. */
 import { readKeys } from "../config/index.ts";
-import { ClientAddresses } from "../gateway/client-address.ts";
+import { createFront } from "../gateway/front.ts";
 import { Gateway } from "../gateway/gateway.ts";
-import { createHttpServer } from "../gateway/http.ts";
-import { type Answer, type ClientKeys, Knocks } from "../gateway/knocks.ts";
-import { RefusalLog } from "../gateway/refusal-log.ts";
 import { ReplayGuard } from "../gateway/replay-guard.ts";
-import { createV1Codec } from "../protocol/v1.ts";
+import { type Reply, createUpstream } from "../gateway/upstream.ts";
+import { Workers } from "../gateway/workers.ts";
 import { type RoleOptions, missingSection, roleContainer } from "./role.ts";
 import { serviceId } from "./service-id.ts";
 import { Services } from "./services.ts";
@@ -29,16 +27,13 @@ export async function createGateway(options: RoleOptions): Promise<Gateway> {
       async (config, clock, log, abort, transport) => {
         const { gateway, keySets } = config;
         if (gateway === undefined) throw missingSection(config, "gateway");
-        const keys: ClientKeys[] = [];
-        for (const set of keySets) keys.push({ set, codec: createV1Codec(await readKeys(set.keys)) });
-        const addresses = new ClientAddresses(gateway.trustedProxies);
-        const refusals = new RefusalLog(log, clock);
-        const serve = (since: number) => {
-          const guard = new ReplayGuard<Answer>(clock, since);
-          const knocks = new Knocks({ keys, transport, guard, clock, log, refusals, signal: abort.signal });
-          return createHttpServer(gateway, knocks, addresses, log);
-        };
-        return new Gateway({ listen: gateway.listen, serve, transport, clock, log, abort });
+        // Before anything else: keys that cannot be read are an error of the configuration.
+        for (const set of keySets) await readKeys(set.keys);
+        const guard = new ReplayGuard<Reply>(clock);
+        const upstream = createUpstream({ transport, guard, log, signal: abort.signal });
+        const shared = { config: gateway, keySets, upstream, clock, log };
+        const serve = (since: number) => createFront({ ...shared, since });
+        return new Gateway({ config: gateway, serve, workers: new Workers(shared), transport, clock, log, abort });
       },
       [Services.Config, Services.Clock, Services.Logger, Services.Abort, Services.Transport],
     );

@@ -9,7 +9,8 @@ import type { WkfsEvent } from "../model/event.ts";
  */
 export interface Notifier {
   /**
-   * Delivers these events, in order, as one message. Resolves when the other side has taken it over.
+   * Delivers these events, in order, as one message. Mostly it is one event; after a flood or a failure all that
+   * waited comes at once, up to 10,000, so a message of bounded length counts what it does not show. Resolves when the other side has taken it over.
    * Rejects with `NOTIFY_FAILED` when trying again later may help, and with `NOTIFY_REJECTED` when it
    * cannot (the event is then logged and dropped). It may be called again with events that it already
    * delivered, when the daemon died between delivery and the note of it.

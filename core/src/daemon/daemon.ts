@@ -11,6 +11,9 @@ import type { Policy } from "./policy.ts";
 import type { Reconcile } from "./reconcile.ts";
 import { Role } from "../lifecycle/role.ts";
 import { withTimeLimit } from "../lifecycle/time-limit.ts";
+import type { Expiry } from "./expiry.ts";
+import type { Journal } from "./journal.ts";
+import type { Serial } from "./serial.ts";
 import type { Transactions } from "./transactions.ts";
 
 export interface DaemonParts {
@@ -19,7 +22,10 @@ export interface DaemonParts {
   readonly store: Store;
   readonly firewalls: Firewalls;
   readonly transport: Transport;
+  readonly journal: Journal;
   readonly transactions: Transactions;
+  readonly expiry: Expiry;
+  readonly serial: Serial;
   readonly notifications: Notifications;
   readonly reconcile: Reconcile;
   readonly clock: Clock;
@@ -75,6 +81,7 @@ export class Daemon extends Role {
   async #startParts(): Promise<void> {
     const { book, policy, store, firewalls, transport, transactions, notifications, reconcile, clock, log } =
       this.#parts;
+    const { expiry, journal, serial } = this.#parts;
     await withTimeLimit(store.open(), STEP_LIMIT, "store: open");
     this.#undo.push({ what: "store", run: () => withTimeLimit(store.close(), STEP_LIMIT, "store: close") });
 
@@ -84,7 +91,11 @@ export class Daemon extends Role {
     const ended = known.filter(({ deadline }) => deadline <= now);
     book.put(standing);
     const expired = ended.length > 0 ? [{ type: "expired", time: now, leases: ended } as const] : [];
-    await store.write({ remove: known, put: standing, append: expired, forgetBefore: now - HISTORY });
+    // Only what differs is written: the rest of a hundred thousand stands there already.
+    const [before, after] = [new Set(known), new Set(standing)];
+    const remove = known.filter((lease) => !after.has(lease));
+    const put = standing.filter((lease) => !before.has(lease));
+    await store.write({ remove, put, append: expired, forgetBefore: now - HISTORY });
 
     this.#undo.push({ what: "firewalls", run: () => this.#release() });
     await reconcile.begin();
@@ -94,14 +105,14 @@ export class Daemon extends Role {
     await notifications.start();
     this.#undo.push({ what: "notifications", run: () => notifications.stop() });
 
+    expiry.start();
+    this.#undo.push({ what: "expiry", run: async () => expiry.stop() });
     transactions.open();
     this.#undo.push({ what: "transactions", run: () => transactions.close() });
-    await transactions.exclusive(() =>
-      transactions.record({ type: "started", time: clock.now(), leases: standing.length }),
-    );
+    await serial.run(() => journal.record({ type: "started", time: clock.now(), leases: standing.length }));
     this.#undo.push({
       what: "history",
-      run: () => transactions.exclusive(() => transactions.record({ type: "stopped", time: clock.now() })),
+      run: () => serial.run(() => journal.record({ type: "stopped", time: clock.now() })),
     });
 
     this.#undo.push({ what: "transport", run: () => withTimeLimit(transport.close(), STEP_LIMIT, "transport: close") });

@@ -46,6 +46,29 @@ export class Firewalls {
     }
   }
 
+  /**
+   * Closes leases that have ended, in each firewall for itself: what one cannot close, the others close all the same, and
+   * nothing is opened again for its sake. Gives those that every one of theirs closed, and what failed; never rejects.
+   */
+  async close(leases: readonly Lease[]): Promise<{
+    readonly closed: readonly Lease[];
+    readonly failures: readonly { readonly firewall: string; readonly error: string }[];
+  }> {
+    const failures: { firewall: string; error: string }[] = [];
+    const left = new Set<AddressFamily>();
+    for (const firewall of this.all) {
+      const part = partFor(firewall.plugin, { open: [], close: leases, before: leases });
+      if (part.close.length === 0) continue;
+      try {
+        await applyTo(firewall, part);
+      } catch (error) {
+        failures.push({ firewall: firewall.name, error: messageOf(error) });
+        for (const family of firewall.plugin.capabilities.families) left.add(family);
+      }
+    }
+    return { closed: leases.filter(({ address }) => !left.has(address.family)), failures };
+  }
+
   async #takeBack(done: readonly [Named<Firewall>, FirewallChange][]): Promise<void> {
     for (const [firewall, part] of done.toReversed()) {
       try {

@@ -41,6 +41,8 @@ describe("the lease book", () => {
           const deadlines = [...plain.values()].map(({ deadline }) => deadline);
           expect(book.nextDeadline()).toBe(deadlines.length === 0 ? undefined : Math.min(...deadlines));
           expect(book.size).toBe(plain.size);
+          expect(book.lasting(["ipv4"], 25)).toBe(deadlines.filter((deadline) => deadline > 25).length);
+          expect(book.lasting(["ipv6"], 25)).toBe(0);
         }
       }),
       { numRuns: 1000 },

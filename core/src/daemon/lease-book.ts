@@ -1,3 +1,4 @@
+import type { AddressFamily } from "../model/address.ts";
 import { type Lease, type LeaseKey, leaseId } from "../model/lease.ts";
 
 /** A lease and its place in the heap. */
@@ -14,9 +15,27 @@ export class LeaseBook {
   readonly #entries = new Map<string, Entry>();
   /** A binary heap by deadline. Each entry knows its index, so a renewal moves it and nothing stale stays behind. */
   readonly #heap: Entry[] = [];
+  readonly #perFamily = { ipv4: 0, ipv6: 0 };
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /**
+   * How many leases of these families last longer than until `time`. Looks at those that do not, and at no other:
+   * this is asked every two seconds.
+   */
+  lasting(families: readonly AddressFamily[], time: number): number {
+    let count = 0;
+    for (const family of families) count += this.#perFamily[family];
+    const ending = [0];
+    for (let at = ending.pop(); at !== undefined; at = ending.pop()) {
+      const entry = this.#heap[at];
+      if (entry === undefined || entry.lease.deadline > time) continue;
+      if (families.includes(entry.lease.address.family)) count -= 1;
+      ending.push(at * 2 + 1, at * 2 + 2);
+    }
+    return count;
   }
 
   get(id: string): Lease | undefined {
@@ -36,6 +55,7 @@ export class LeaseBook {
         this.#entries.set(id, entry);
         this.#heap.push(entry);
         this.#settle(entry);
+        this.#perFamily[lease.address.family] += 1;
       } else {
         standing.lease = lease;
         this.#settle(standing);
@@ -50,6 +70,7 @@ export class LeaseBook {
       if (entry === undefined) continue;
       this.#entries.delete(id);
       this.#takeOut(entry);
+      this.#perFamily[key.address.family] -= 1;
     }
   }
 

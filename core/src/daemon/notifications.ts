@@ -9,7 +9,13 @@ import { type Named, withTimeLimit } from "../lifecycle/time-limit.ts";
 /** What is worth a message. A renewal and the end of a lease are not: they only stand in the history. */
 const TOLD: ReadonlySet<EventType> = new Set<EventType>(["opened", "healed", "failed"]);
 /** Most events in one message: what waited for a slow receiver, or came as a flood, is a digest. */
-const DIGEST = 50;
+const DIGEST = 10_000;
+/**
+ * So many messages in a row go out at once, and then one in so many milliseconds, with all that came meanwhile. Nobody
+ * reads a thousand mails, and the one among them that matters would be lost.
+ */
+const BURST = 5;
+const EVERY = 60_000;
 /** Milliseconds that one delivery may take. */
 const DELIVERY_LIMIT = 60_000;
 /** Milliseconds before the second try, doubled each time up to the most, half of it random. */
@@ -65,6 +71,9 @@ class Worker {
   #running: Promise<void> | undefined;
   #failures = 0;
   #wake: (() => void) | undefined;
+  /** Messages that may go out at once, and since when that is so by the steady clock. */
+  #allowance = BURST;
+  #countedAt = 0;
 
   constructor({ name, plugin }: Named<Notifier>, store: Store, host: string, clock: Clock, log: Logger) {
     this.name = name;
@@ -80,7 +89,7 @@ class Worker {
   }
 
   deliver(pending: readonly PendingNotification[]): void {
-    this.#queue.push(...pending);
+    for (const one of pending) this.#queue.push(one);
     if (this.#queue.length > 0 && !this.#stopped.signal.aborted)
       this.#running ??= this.#run().finally(() => (this.#running = undefined));
   }
@@ -94,11 +103,14 @@ class Worker {
 
   async #run(): Promise<void> {
     while (this.#queue.length > 0 && !this.#stopped.signal.aborted) {
+      await this.#turn();
+      if (this.#stopped.signal.aborted) return;
       const batch = this.#queue.slice(0, DIGEST);
       // What comes meanwhile waits for the next message: one that is tried again stays the one that it was.
       while (!(await this.#tell(batch))) {
         this.#failures += 1;
-        await this.#pause();
+        const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failures - 1));
+        await this.#wait(longest * (0.5 + Math.random() / 2));
         if (this.#stopped.signal.aborted) return;
       }
       this.#failures = 0;
@@ -142,11 +154,26 @@ class Worker {
     }
   }
 
-  #pause(): Promise<void> {
+  /** Waits until another message may go out. */
+  async #turn(): Promise<void> {
+    const now = this.#clock.steady();
+    const earned = Math.floor((now - this.#countedAt) / EVERY);
+    this.#countedAt += earned * EVERY;
+    this.#allowance = Math.min(BURST, this.#allowance + earned);
+    if (this.#allowance === BURST) this.#countedAt = now;
+    if (this.#allowance === 0) {
+      this.#allowance += 1;
+      const wait = this.#countedAt + EVERY - now;
+      this.#countedAt += EVERY;
+      await this.#wait(wait);
+    }
+    this.#allowance -= 1;
+  }
+
+  #wait(milliseconds: number): Promise<void> {
     if (this.#stopped.signal.aborted) return Promise.resolve();
-    const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failures - 1));
     return new Promise((resolve) => {
-      const cancel = this.#clock.setTimer(longest * (0.5 + Math.random() / 2), resolve);
+      const cancel = this.#clock.setTimer(milliseconds, resolve);
       this.#wake = () => {
         cancel();
         resolve();

@@ -1,15 +1,16 @@
 import type { KeySet, ServerConfig } from "../config/index.ts";
 import { DEFAULT_KEY_SET } from "../config/index.ts";
-import type { Knock } from "../model/knock.ts";
+import type { Knock, KnockRefusal } from "../model/knock.ts";
 import { type Lease, leaseId } from "../model/lease.ts";
 import { type Port, type ProtectedPorts, includesPort } from "../model/port.ts";
+import type { Room } from "./limits.ts";
 
 /** What a client may ask for: its ports, and seconds at most. */
 interface Limits extends ProtectedPorts {
   readonly maxTime: number;
 }
 
-/** What a knock would change. */
+/** What a knock would change; at least one lease. */
 export interface Decision {
   readonly opened: readonly Lease[];
   readonly renewed: readonly Lease[];
@@ -37,15 +38,22 @@ export class Policy {
   }
 
   /**
-   * The leases that a knock of this client gives at `now`. A lease never gets shorter by a knock. `current`
-   * gives the lease that stands now.
+   * The leases that a knock of this client gives at `now`, or why it gives none. A lease never gets shorter by a
+   * knock. `current` gives the lease that stands now.
    */
-  decide(knock: Knock, client: string, now: number, current: (id: string) => Lease | undefined): Decision {
+  decide(
+    knock: Knock,
+    client: string,
+    now: number,
+    current: (id: string) => Lease | undefined,
+    room: Room,
+  ): Decision | { readonly refusal: KnockRefusal } {
     const limits: Limits = this.#sets.get(client) ?? this.#config.protect;
     const until = now + Math.min(knock.duration, limits.maxTime * 1000);
     const opened: Lease[] = [];
     const renewed: Lease[] = [];
     const refused: Port[] = [];
+    let refusal: KnockRefusal = "no_ports";
     for (const port of knock.ports) {
       if (!includesPort(limits, port)) {
         refused.push(port);
@@ -53,23 +61,30 @@ export class Policy {
       }
       const key = { address: knock.address, port };
       const standing = current(leaseId(key));
-      if (standing === undefined || standing.deadline <= now)
-        opened.push({ ...key, client, openedAt: now, deadline: until });
-      else renewed.push({ ...standing, client, deadline: Math.max(standing.deadline, until) });
+      if (standing !== undefined && standing.deadline > now) {
+        renewed.push({ ...standing, client, deadline: Math.max(standing.deadline, until) });
+        continue;
+      }
+      const full = standing === undefined ? room.take(knock.address) : undefined;
+      if (full === undefined) opened.push({ ...key, client, openedAt: now, deadline: until });
+      else {
+        refusal = full;
+        refused.push(port);
+      }
     }
-    return { opened, renewed, refused };
+    return opened.length + renewed.length > 0 ? { opened, renewed, refused } : { refusal };
   }
 
   /**
    * What is left at `now` of leases that a former run gave: those that have time left, for ports that are still
    * protected, and for no longer than a new lease would last. So neither a changed configuration nor a clock that
-   * was wrong keeps a port open.
+   * was wrong keeps a port open. What is as it was is the same object.
    */
   uphold(leases: readonly Lease[], now: number): Lease[] {
     const { protect } = this.#config;
     const latest = now + protect.maxTime * 1000;
     return leases
       .filter(({ deadline, port }) => deadline > now && includesPort(protect, port))
-      .map((lease) => ({ ...lease, deadline: Math.min(lease.deadline, latest) }));
+      .map((lease) => (lease.deadline <= latest ? lease : { ...lease, deadline: latest }));
   }
 }

@@ -5,6 +5,9 @@ import { type KernelLease, type Lease, leaseId } from "../model/lease.ts";
 import { type Firewalls, applyTo, whole } from "./firewalls.ts";
 import type { LeaseBook } from "./lease-book.ts";
 import type { Named } from "../lifecycle/time-limit.ts";
+import type { Expiry } from "./expiry.ts";
+import type { Journal } from "./journal.ts";
+import type { Serial } from "./serial.ts";
 import type { Transactions } from "./transactions.ts";
 
 /** Milliseconds between two looks at the hooks, and between two comparisons of every lease. */
@@ -15,16 +18,23 @@ const SLACK = 250;
 /** Milliseconds by which the time of day must go back at once to be called a step: NTP's slewing stays below. */
 const CLOCK_STEP = 500;
 
+export interface ReconcileParts {
+  readonly firewalls: Firewalls;
+  readonly book: LeaseBook;
+  readonly journal: Journal;
+  readonly expiry: Expiry;
+  readonly transactions: Transactions;
+  readonly serial: Serial;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
 /**
  * Puts the packet filter right when somebody changed it underneath: looks often whether the hooks
  * stand and the count is right, and compares every lease now and then, or when something was found.
  */
 export class Reconcile {
-  readonly #firewalls: Firewalls;
-  readonly #book: LeaseBook;
-  readonly #transactions: Transactions;
-  readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #parts: ReconcileParts;
   readonly #failing = new Set<string>();
   #cancelTimer: (() => void) | undefined;
   #comparedAt = 0;
@@ -32,22 +42,18 @@ export class Reconcile {
   #offset: number | undefined;
   #stopped = false;
 
-  constructor(firewalls: Firewalls, book: LeaseBook, transactions: Transactions, clock: Clock, log: Logger) {
-    this.#firewalls = firewalls;
-    this.#book = book;
-    this.#transactions = transactions;
-    this.#clock = clock;
-    this.#log = log;
+  constructor(parts: ReconcileParts) {
+    this.#parts = parts;
   }
 
   /** Makes the hooks and brings every kernel to what the book says; a failure is the start's failure. */
   async begin(): Promise<void> {
-    this.#offset = this.#clock.now() - this.#clock.steady();
-    for (const firewall of this.#firewalls.all) {
+    this.#offset = this.#parts.clock.now() - this.#parts.clock.steady();
+    for (const firewall of this.#parts.firewalls.all) {
       await whole(firewall, "attach", firewall.plugin.attach());
       await this.#compare(firewall);
     }
-    this.#comparedAt = this.#clock.now();
+    this.#comparedAt = this.#parts.clock.now();
     this.#armTimer();
   }
 
@@ -58,27 +64,27 @@ export class Reconcile {
 
   #armTimer(): void {
     if (this.#stopped) return;
-    this.#cancelTimer = this.#clock.setTimer(CHECK_EVERY, () => {
-      void this.#transactions.exclusive(() => this.#round()).finally(() => this.#armTimer());
+    this.#cancelTimer = this.#parts.clock.setTimer(CHECK_EVERY, () => {
+      void this.#parts.serial.run(() => this.#round()).finally(() => this.#armTimer());
     });
   }
 
   async #round(): Promise<void> {
     if (this.#stopped) return;
     await this.#followClock();
-    const everything = this.#transactions.suspect || this.#clock.now() - this.#comparedAt >= COMPARE_EVERY;
-    if (everything) this.#comparedAt = this.#clock.now();
-    this.#transactions.suspect = false;
-    for (const firewall of this.#firewalls.all) {
+    const everything = this.#parts.transactions.suspect || this.#parts.clock.now() - this.#comparedAt >= COMPARE_EVERY;
+    if (everything) this.#comparedAt = this.#parts.clock.now();
+    this.#parts.transactions.suspect = false;
+    for (const firewall of this.#parts.firewalls.all) {
       try {
         await this.#look(firewall, everything);
         this.#failing.delete(firewall.name);
       } catch (error) {
-        this.#transactions.suspect = true;
+        this.#parts.transactions.suspect = true;
         await this.#failed(firewall.name, messageOf(error));
       }
     }
-    this.#log.debug({ everything }, "checked the packet filter");
+    this.#parts.log.debug({ everything }, "checked the packet filter");
   }
 
   /**
@@ -86,34 +92,50 @@ export class Reconcile {
    * lasts longer for it. When it is set forward leases end early, which is safe.
    */
   async #followClock(): Promise<void> {
-    const offset = this.#clock.now() - this.#clock.steady();
+    const offset = this.#parts.clock.now() - this.#parts.clock.steady();
     const step = offset - (this.#offset ?? offset);
     this.#offset = offset;
     if (step > -CLOCK_STEP) return;
-    this.#log.warn(
+    this.#parts.log.warn(
       { seconds: Math.round(-step / 1000) },
       "the clock was set back; leases end when they would have ended",
     );
-    await this.#transactions.shift(step);
+    await this.#shift(step);
+  }
+
+  /** Moves every deadline by so many milliseconds. */
+  async #shift(by: number): Promise<void> {
+    const { book, expiry, journal, log } = this.#parts;
+    const moved = book
+      .all()
+      .map((lease) => ({ ...lease, openedAt: lease.openedAt + by, deadline: lease.deadline + by }));
+    book.put(moved);
+    expiry.arm();
+    try {
+      await journal.write({ put: moved });
+    } catch (error) {
+      log.error({ error: messageOf(error) }, "the store kept the old deadlines; a restart would take them over");
+    }
   }
 
   async #look(firewall: Named<Firewall>, everything: boolean): Promise<void> {
     const { missing, count } = await whole(firewall, "check", firewall.plugin.check());
     if (missing.length > 0) await whole(firewall, "attach", firewall.plugin.attach());
-    const short = count !== undefined && count < this.#expected(firewall.plugin).length;
+    const { families } = firewall.plugin.capabilities;
+    const short = count !== undefined && count < this.#parts.book.lasting(families, this.#parts.clock.now() + SLACK);
     const found = [...missing, ...(missing.length > 0 || short || everything ? await this.#compare(firewall) : [])];
     if (found.length === 0) return;
-    this.#log.warn({ firewall: firewall.name, found }, "the packet filter had been changed; it is put right");
-    await this.#transactions.record({ type: "healed", time: this.#clock.now(), firewall: firewall.name, found });
+    this.#parts.log.warn({ firewall: firewall.name, found }, "the packet filter had been changed; it is put right");
+    await this.#parts.journal.record({ type: "healed", time: this.#parts.clock.now(), firewall: firewall.name, found });
   }
 
   async #failed(name: string, what: string): Promise<void> {
-    this.#log.error({ firewall: name, error: what }, "cannot check or mend the packet filter; trying again");
+    this.#parts.log.error({ firewall: name, error: what }, "cannot check or mend the packet filter; trying again");
     if (this.#failing.has(name)) return;
     this.#failing.add(name);
-    await this.#transactions.record({
+    await this.#parts.journal.record({
       type: "failed",
-      time: this.#clock.now(),
+      time: this.#parts.clock.now(),
       firewall: name,
       what: `checking the packet filter failed and is tried again: ${what}`,
     });
@@ -121,8 +143,8 @@ export class Reconcile {
 
   /** The leases that this firewall must hold now. */
   #expected({ capabilities }: Firewall): Lease[] {
-    const from = this.#clock.now() + SLACK;
-    return this.#book
+    const from = this.#parts.clock.now() + SLACK;
+    return this.#parts.book
       .all()
       .filter(({ address, deadline }) => deadline > from && capabilities.families.includes(address.family));
   }
@@ -134,7 +156,7 @@ export class Reconcile {
       this.#expected(firewall.plugin),
       leases,
       firewall.plugin.capabilities.resolution,
-      (id) => this.#book.get(id),
+      (id) => this.#parts.book.get(id),
     );
     if (change.open.length + change.close.length > 0) await applyTo(firewall, change);
     return found;
@@ -151,15 +173,20 @@ function difference(
   resolution: number,
   known: (id: string) => Lease | undefined,
 ): { readonly change: FirewallChange; readonly found: string[] } {
-  const held = new Map(kernel.map((lease) => [leaseId(lease), lease]));
+  const held = new Map<string, KernelLease>();
+  for (const lease of kernel) held.set(leaseId(lease), lease);
   const tolerance = 2 * resolution + SLACK;
-  const missing = expected.filter((lease) => !held.has(leaseId(lease)));
-  const off = expected.filter((lease) => {
-    const deadline = held.get(leaseId(lease))?.deadline;
-    return deadline !== undefined && Math.abs(deadline - lease.deadline) > tolerance;
-  });
+  const missing: Lease[] = [];
+  const off: Lease[] = [];
+  for (const lease of expected) {
+    const id = leaseId(lease);
+    const there = held.get(id);
+    if (there === undefined) missing.push(lease);
+    else if (there.deadline !== undefined && Math.abs(there.deadline - lease.deadline) > tolerance) off.push(lease);
+    held.delete(id);
+  }
   // A lease that is just ending is in the book, though no longer expected.
-  const foreign = kernel.filter((lease) => known(leaseId(lease)) === undefined);
+  const foreign = [...held].flatMap(([id, lease]) => (known(id) === undefined ? [lease] : []));
   const found = [
     ...(missing.length > 0 ? [`${missing.length} lease(s) were missing`] : []),
     ...(off.length > 0 ? [`${off.length} lease(s) had another deadline`] : []),

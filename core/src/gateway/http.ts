@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { pino } from "pino";
 import restify from "restify";
 import { type GatewayConfig, readSecret } from "../config/index.ts";
@@ -16,6 +16,12 @@ const KEEP_ALIVE = 5000;
 const MOST_CONNECTIONS = 2048;
 /** Milliseconds that a refused sender has to read why, while nothing more is read of it. */
 const LAST_WORD = 1000;
+const HTML = "text/html; charset=UTF-8";
+
+/** What restify has and its published types lack: a handler before everything else; false ends the request there. */
+interface WithFirst extends restify.Server {
+  first(handler: (request: IncomingMessage, response: ServerResponse) => boolean): void;
+}
 
 /** The web server: one path, one method. What goes out is what PHP's front end would send. */
 export async function createHttpServer(
@@ -38,11 +44,21 @@ export async function createHttpServer(
   http.keepAliveTimeout = KEEP_ALIVE;
   http.maxConnections = MOST_CONNECTIONS;
 
-  server.pre((request, response, next) => {
-    if (request.url !== "*") return next();
-    // restify would answer OPTIONS * by itself.
-    send(response, 404, "");
-    next(false);
+  // restify hangs into these, so that such a connection would be neither answered nor ended. Without it they are plain requests.
+  http.removeAllListeners("upgrade");
+
+  // restify reads target and Host with `new URL` outside of every handler: one that it does not understand would end the
+  // process. So only our own path gets there, as a text that it does understand.
+  (server as WithFirst).first((request, response) => {
+    const ours = pathOf(request.url ?? "") === config.path;
+    // Another method is PHP's 400.
+    if (!ours || request.method !== "POST") {
+      send(response, ours ? 400 : 404, "");
+      return false;
+    }
+    request.url = config.path;
+    request.headers.host = "localhost";
+    return true;
   });
 
   server.post(config.path, (request, response, next) => {
@@ -63,21 +79,17 @@ export async function createHttpServer(
     }
     if (body === undefined) return refuseUnread(response);
     const forwarded = request.headers["x-forwarded-for"];
-    const address = addresses.of(
-      request.socket.remoteAddress,
-      Array.isArray(forwarded) ? forwarded.join(",") : forwarded,
-    );
+    const peer = request.socket.remoteAddress;
+    const address = () => addresses.of(peer, Array.isArray(forwarded) ? forwarded.join(",") : forwarded);
     deliver(response, await knocks.answer(request.headers["content-type"], body, address));
   }
 
-  // Another method on our path is PHP's 400; another path does not exist.
-  server.on(
-    "restifyError",
-    (_request: restify.Request, response: restify.Response, error: { statusCode?: number }, done: () => void) => {
-      send(response, error.statusCode === 404 ? 404 : error.statusCode === 405 ? 400 : 500, "");
-      done();
-    },
-  );
+  // What goes wrong inside restify; what our handler throws does not get here.
+  server.on("restifyError", (_request: restify.Request, response: restify.Response, error: Error, done: () => void) => {
+    log.error({ error: messageOf(error) }, "a request failed in an unforeseen way");
+    response.sendRaw(500, "");
+    done();
+  });
   // With a listener of restify's in place, Node leaves these to us.
   server.on("clientError", (_error: Error, socket: import("node:net").Socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -85,17 +97,20 @@ export async function createHttpServer(
   return server;
 }
 
-function deliver(response: restify.Response, answer: Answer): void {
+/** The path of a request's target in origin or absolute form, as it is written. RFC 9112, section 3.2. */
+function pathOf(target: string): string {
+  return target.replace(/^https?:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "");
+}
+
+function deliver(response: ServerResponse, answer: Answer): void {
   if (answer.status !== 200) return send(response, answer.status, answer.text);
   response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": answer.packet.length });
   response.end(answer.packet);
 }
 
-function send(response: restify.Response, status: number, text: string): void {
-  response.sendRaw(status, text, {
-    "Content-Type": "text/html; charset=UTF-8",
-    "Content-Length": String(Buffer.byteLength(text)),
-  });
+function send(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "Content-Type": HTML, "Content-Length": Buffer.byteLength(text) });
+  response.end(text);
 }
 
 /**

@@ -1,8 +1,6 @@
 import type { KeySet } from "../config/index.ts";
-import type { Clock, Logger } from "../contracts/plugin.ts";
-import type { GrantRequest, Transport } from "../contracts/transport.ts";
+import type { Clock } from "../contracts/plugin.ts";
 import type { Address } from "../model/address.ts";
-import { isWkfsError, messageOf } from "../model/errors.ts";
 import { formatPort, includesPort } from "../model/port.ts";
 import type { Codec } from "../protocol/codec.ts";
 import {
@@ -18,8 +16,9 @@ import {
 } from "../protocol/messages.ts";
 import { decodeFormField } from "../protocol/v1.ts";
 import { dataField } from "./form.ts";
-import type { RefusalLog } from "./refusal-log.ts";
-import type { ReplayGuard } from "./replay-guard.ts";
+import type { RefusalLog } from "../lifecycle/refusal-log.ts";
+import { replayKey } from "./replay-guard.ts";
+import type { Ask, Upstream } from "./upstream.ts";
 
 /** What goes back over HTTP: a sealed packet, or a status with a text for those who hold the keys. */
 export type Answer =
@@ -34,12 +33,18 @@ export interface ClientKeys {
 
 export interface KnockParts {
   readonly keys: readonly ClientKeys[];
-  readonly transport: Transport;
-  readonly guard: ReplayGuard<Answer>;
+  /**
+   * The first second, since the epoch, whose requests are taken. The memory of repeats is this gateway's, so what an
+   * earlier one may have seen is refused.
+   */
+  readonly since: number;
+  readonly upstream: Upstream;
   readonly clock: Clock;
-  readonly log: Logger;
   readonly refusals: RefusalLog;
-  readonly signal: AbortSignal;
+}
+
+interface OpenedPacket extends ClientKeys {
+  readonly payload: Uint8Array;
 }
 
 type OpenRequest = Extract<RequestCheck, { kind: "openports" }>;
@@ -58,17 +63,19 @@ export class Knocks {
     this.#parts = parts;
   }
 
-  /** `address` is undefined where there was no telling whose knock it is. */
-  async answer(contentType: string | undefined, body: Buffer, address: Address | undefined): Promise<Answer> {
+  /** `whose` gives undefined where there is no telling whose knock it is; it is asked only when somebody wants to know. */
+  async answer(contentType: string | undefined, body: Buffer, whose: () => Address | undefined): Promise<Answer> {
     const { clock, refusals } = this.#parts;
     const refuse = (answer: Answer, reason: string): Answer => {
-      refusals.note(reason, address?.text);
+      refusals.note(reason, () => whose()?.text);
       return answer;
     };
-    const data = await dataField(contentType, body);
+    const field = dataField(contentType, body);
+    const data = field instanceof Promise ? await field : field;
     if (data === undefined) return refuse({ status: 400, text: "" }, "no form field data");
     const opened = this.#open(decodeFormField(data));
     if (opened === undefined) return refuse(FORBIDDEN, "not sealed with our keys");
+    const address = whose();
     const request = readRequest(opened.payload, Math.floor(clock.now() / 1000));
     switch (request.kind) {
       case "rejected":
@@ -87,39 +94,40 @@ export class Knocks {
         if (address === undefined || request.ip !== address.text)
           return refuse(FORBIDDEN, "for another address than it comes from");
         if (isNothing(request.ports) || isNothing(request.time)) return refuse(FORBIDDEN, "no ports or no time");
-        if (this.#parts.guard.predates(request.ts)) return refuse(FORBIDDEN, "older than this process");
+        if (request.ts < this.#parts.since) return refuse(FORBIDDEN, "older than this process");
         return (
-          (await this.#parts.guard.once(opened.set.name, opened.payload, () =>
-            this.#openPorts(opened, request, address),
-          )) ?? refuse({ status: 503, text: "" }, "too many requests at once")
+          (await this.#openPorts(opened, request, address)) ??
+          refuse({ status: 503, text: "" }, "too many requests at once")
         );
     }
   }
 
-  #open(packet: Uint8Array): (ClientKeys & { readonly payload: Uint8Array }) | undefined {
+  #open(packet: Uint8Array): OpenedPacket | undefined {
     for (const keys of this.#parts.keys) {
-      try {
-        return { ...keys, payload: keys.codec.open(packet) };
-      } catch (error) {
-        if (!isWkfsError(error, "PACKET_INVALID")) throw error;
-      }
+      const payload = keys.codec.open(packet);
+      if (payload !== undefined) return { ...keys, payload };
     }
     return undefined;
   }
 
-  async #openPorts({ set, codec }: ClientKeys, request: OpenRequest, address: Address): Promise<Answer> {
-    const { transport, log, signal } = this.#parts;
+  /** Undefined when there is no room to remember the request. */
+  async #openPorts(
+    { set, codec, payload }: OpenedPacket,
+    request: OpenRequest,
+    address: Address,
+  ): Promise<Answer | undefined> {
     const grant = restrict(request, set, address);
     if (grant === undefined) return seal(codec, errorReply("no_ports"));
-    const data = { client: set.name, address: address.text };
-    try {
-      const reply = await transport.call(grant, signal);
-      log.info({ ...data, reply: reply.slice(0, 300) }, "knock answered by the daemon");
-      return seal(codec, reply);
-    } catch (error) {
-      log.error({ ...data, error: messageOf(error) }, "no answer from the daemon");
+    const reply = await this.#parts.upstream({ key: replayKey(set.name, payload), grant });
+    if ("text" in reply) return seal(codec, reply.text);
+    switch (reply.failure) {
       // PHP's front end says 504 when it cannot connect, and sends an empty payload when the daemon breaks off.
-      return isWkfsError(error, "TRANSPORT_UNREACHABLE") ? { status: 504, text: "" } : seal(codec, "");
+      case "unreachable":
+        return { status: 504, text: "" };
+      case "broken":
+        return seal(codec, "");
+      case "busy":
+        return undefined;
     }
   }
 }
@@ -128,7 +136,7 @@ export class Knocks {
  * What the daemon is asked: the ports that this key set may have, and no more time. Undefined when
  * nothing is left of a request that is otherwise in order; what is not in order, the daemon answers.
  */
-function restrict({ ports, time }: OpenRequest, set: KeySet, address: Address): GrantRequest | undefined {
+function restrict({ ports, time }: OpenRequest, set: KeySet, address: Address): Ask["grant"] | undefined {
   const request = { ip: address.text, ports, time, client: set.name };
   if (typeof ports !== "object" || ports === null) return request;
   const offered = new Map<string, WirePort>();

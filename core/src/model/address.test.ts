@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import ipaddr from "ipaddr.js";
 import { describe, expect, it } from "vitest";
 import { formatAddress, networkContains, parseAddress, parseNetwork } from "./address.ts";
 
@@ -47,6 +48,23 @@ describe("an address", () => {
   ])("is not %j", (text) => {
     expect(() => parseAddress(text)).toThrow(
       expect.objectContaining({ code: "ADDRESS_INVALID", hint: expect.any(String) }),
+    );
+  });
+
+  it("takes of dotted decimals what the library takes, but for those that no client has", () => {
+    const octet = fc.oneof(
+      fc.nat(300),
+      fc.constantFrom("", "00", "01", "0x1", "1e1", " 1", "256", "223", "224", "240", "255"),
+    );
+    fc.assert(
+      fc.property(fc.array(octet, { minLength: 3, maxLength: 5 }), (octets) => {
+        const text = octets.join(".");
+        const known = ipaddr.IPv4.isValidFourPartDecimal(text) ? ipaddr.IPv4.parse(text) : undefined;
+        if (known === undefined || ["unspecified", "broadcast", "multicast"].includes(known.range()))
+          expect(() => parseAddress(text)).toThrow(expect.objectContaining({ code: "ADDRESS_INVALID" }));
+        else expect(parseAddress(text)).toEqual({ family: "ipv4", text: known.toString(), length: 32 });
+      }),
+      { numRuns: 3000 },
     );
   });
 

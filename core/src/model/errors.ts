@@ -27,8 +27,6 @@ export type ErrorCode =
   | "NOTIFY_FAILED"
   /** A notification was refused for good; trying again is no use. */
   | "NOTIFY_REJECTED"
-  /** A packet is not one that these keys made. */
-  | "PACKET_INVALID"
   /** The server refused the knock, or its answer makes no sense. */
   | "KNOCK_REFUSED"
   /** The server could not be reached, or did not answer in time. */

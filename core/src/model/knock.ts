@@ -19,4 +19,13 @@ export type KnockOutcome =
   | { readonly refusal: KnockRefusal };
 
 /** Why nothing was opened; the codes are those that stand in the answer's `errorcode`. */
-export type KnockRefusal = "no_ports" | "unknown_client" | "firewall_failed" | "store_failed" | "stopping";
+export type KnockRefusal =
+  | "no_ports"
+  | "unknown_client"
+  | "too_many_knocks"
+  | "too_many_leases"
+  | "too_many_leases_of_address"
+  | "firewall_failed"
+  | "firewall_full"
+  | "store_failed"
+  | "stopping";

@@ -4,6 +4,6 @@
  */
 export interface Codec {
   seal(payload: Uint8Array): Uint8Array;
-  /** The authenticated payload. Throws `PACKET_INVALID` for anything that these keys did not seal. */
-  open(packet: Uint8Array): Uint8Array;
+  /** The authenticated payload; undefined for anything that these keys did not seal, whatever is wrong with it. */
+  open(packet: Uint8Array): Uint8Array | undefined;
 }

@@ -98,6 +98,10 @@ const ERRORS = {
   missing_time: "Missing or invalid 'time'.",
   no_ports: "None of the requested ports is offered.",
   unknown_client: "The keys of this client are not known to the server.",
+  too_many_knocks: "Too many requests of this address at once. Nothing was opened.",
+  too_many_leases: "The server has as many ports open as it may. Nothing was opened.",
+  too_many_leases_of_address: "This address has as many ports open as it may. Nothing was opened.",
+  firewall_full: "The server's packet filter has no room for more. Nothing was opened.",
   firewall_failed: "The server could not change its packet filter. Nothing was opened.",
   store_failed: "The server could not record the request. Nothing was opened.",
   stopping: "The server is stopping. Nothing was opened.",
@@ -219,6 +223,10 @@ function refused(text: string, reason: string, hint?: string): WkfsError {
 const HINTS: Record<string, string> = {
   no_ports: "Ask `wkfs client info` which ports the server offers to these keys.",
   firewall_failed: "Look into the log of `wkfs daemon` on the server; the error of the packet filter stands there.",
+  firewall_full: "On the server, give the firewall's set a larger `size`.",
+  too_many_knocks: "Wait a second and knock again; on the server this is limits.knocksPerSecond.",
+  too_many_leases: "Wait until leases have ended; on the server this is limits.leases.",
+  too_many_leases_of_address: "Ask for fewer ports; on the server this is limits.leasesPerAddress.",
   missing_secret: "Gateway and daemon have different transport secrets: give both the same file.",
   bad_answer: "Check that the URL leads to a wkfs gateway.",
 };

@@ -34,7 +34,7 @@ describe("packets of the PHP program", () => {
     const packet = Buffer.from(packet_b64, "base64");
     expect(decodeFormField(form_b64)).toEqual(packet);
     expect(encodeFormField(packet)).toBe(form_b64);
-    expect(Buffer.from(codecOf(keyset).open(packet))).toEqual(Buffer.from(payload_b64, "base64"));
+    expect(Buffer.from(codecOf(keyset).open(packet)!)).toEqual(Buffer.from(payload_b64, "base64"));
   });
 
   const sealed = vectors.valid.filter((vector) => vector.rng);
@@ -50,9 +50,7 @@ describe("packets of the PHP program", () => {
   });
 
   it.each(vectors.invalid)("refuses $name", ({ keyset, packet_b64 }) => {
-    expect(() => codecOf(keyset).open(Buffer.from(packet_b64, "base64"))).toThrow(
-      expect.objectContaining({ code: "PACKET_INVALID" }),
-    );
+    expect(codecOf(keyset).open(Buffer.from(packet_b64, "base64"))).toBeUndefined();
   });
 });
 
@@ -63,7 +61,7 @@ describe("packets of our own", () => {
       fc.property(fc.uint8Array({ maxLength: 3000 }), (payload) => {
         const packet = codec.seal(payload);
         expect(packet.length).toBe(512 * Math.ceil((payload.length + 32) / 512));
-        expect(Buffer.from(codec.open(packet))).toEqual(Buffer.from(payload));
+        expect(Buffer.from(codec.open(packet)!)).toEqual(Buffer.from(payload));
         expect(Buffer.from(decodeFormField(encodeFormField(packet)))).toEqual(Buffer.from(packet));
       }),
     );
@@ -76,13 +74,7 @@ describe("packets of our own", () => {
       fc.property(fc.nat(packet.length - 1), fc.integer({ min: 1, max: 255 }), (at, mask) => {
         const altered = Buffer.from(packet);
         altered[at]! ^= mask;
-        let opened: Uint8Array = payload;
-        try {
-          opened = codec.open(altered);
-        } catch (error) {
-          expect(error).toMatchObject({ code: "PACKET_INVALID" });
-        }
-        expect(Buffer.from(opened)).toEqual(payload);
+        expect(Buffer.from(codec.open(altered) ?? payload)).toEqual(payload);
       }),
     );
   });
@@ -90,7 +82,7 @@ describe("packets of our own", () => {
   it("are nothing that random bytes could be", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 2048 }), (bytes) => {
-        expect(() => codec.open(bytes)).toThrow(expect.objectContaining({ code: "PACKET_INVALID" }));
+        expect(codec.open(bytes)).toBeUndefined();
       }),
     );
   });

@@ -10,6 +10,11 @@ const PROGRAMS = {
 } as const;
 /** Seconds that iptables waits for another program's lock (`-w`), where it has one. */
 const LOCK_WAIT = "5";
+/**
+ * From so many lines on, a process of their own is cheaper than the one that is kept: that one acknowledges every line, which
+ * costs 14 µs, and `ipset restore` 5 µs and 2 ms for the process.
+ */
+const BULK = 128;
 
 /** `prefix` is an argv to put before every command: how tests reach into a network namespace. */
 export function hostNetfilter(family: Family, log: Logger, prefix: readonly string[] = []): Netfilter {
@@ -68,7 +73,12 @@ export function hostNetfilter(family: Family, log: Logger, prefix: readonly stri
       const start = `add ${name} `;
       return saved.split("\n").flatMap((line) => (line.startsWith(start) ? [line.slice(start.length)] : []));
     },
-    writeSet: (lines) => session.run(lines),
+    async writeSet(commands) {
+      // TCP is what ipset takes without a protocol. A name it would look up in files, for every line: half of its time.
+      const lines = commands.map((command) => command.replace(",tcp:", ","));
+      if (lines.length < BULK) await session.run(lines);
+      else await run(["ipset", "-exist", "restore"], `${lines.join("\n")}\n`);
+    },
     async destroySet(name) {
       // The kernel frees a set some time after the last rule that names it: until then it says that it is in use.
       for (let tries = 50; ; tries -= 1) {

@@ -16,7 +16,7 @@ export interface Netfilter {
   describeSet(name: string): Promise<SetDescription | undefined>;
   /** The elements as `ipset save` prints them: `10.0.0.2,tcp:22 timeout 60`. */
   readSet(name: string): Promise<string[]>;
-  /** Runs ipset commands in order and waits for all of them; rejects when one was refused, the others done. */
+  /** Runs ipset commands in order and waits for all of them; rejects when one was refused, with any of the others done. */
   writeSet(lines: readonly string[]): Promise<void>;
   /** Removes a set; one that is not there is no error. */
   destroySet(name: string): Promise<void>;

@@ -14,10 +14,12 @@ export type Ruleset = ReadonlyMap<string, readonly string[]>;
 export function parseRuleset(saved: string): Ruleset {
   const chains = new Map<string, string[]>();
   for (const line of saved.split("\n")) {
-    const chain = /^:(\S+) /.exec(line)?.[1];
-    if (chain !== undefined) chains.set(chain, chains.get(chain) ?? []);
-    const rule = /^-A (\S+) ?(.*)$/.exec(line);
-    if (rule) chains.set(rule[1]!, [...(chains.get(rule[1]!) ?? []), rule[2]!]);
+    const [, declared, named, rule = ""] = /^(?::(\S+) |-A (\S+) ?(.*)$)/.exec(line) ?? [];
+    const name = declared ?? named;
+    if (name === undefined) continue;
+    let rules = chains.get(name);
+    if (rules === undefined) chains.set(name, (rules = []));
+    if (named !== undefined) rules.push(rule);
   }
   return chains;
 }

@@ -27,8 +27,13 @@ export class BoundedBytes {
     return true;
   }
 
-  bytes(): Uint8Array {
+  bytes(): Buffer {
     return this.#block.subarray(0, this.#length);
+  }
+
+  /** Forgets them, and keeps the block for what comes next. */
+  clear(): void {
+    this.#length = 0;
   }
 
   #grow(needed: number): void {

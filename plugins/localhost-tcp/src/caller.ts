@@ -1,95 +1,84 @@
-import { type Clock, type GrantRequest, WkfsError, isWkfsError, messageOf } from "@wkfs/core";
+import type { Socket } from "node:net";
+import type { Clock, GrantRequest } from "@wkfs/core";
+import { CallingLink } from "./calling-link.ts";
 import type { LocalhostTcpConfig } from "./config.ts";
-import { type Peer, exchange } from "./exchange.ts";
-import { formatRequest, replyText } from "./message.ts";
-import { Slots } from "./slots.ts";
+import { VERSION } from "./frames.ts";
+import { formatRequest } from "./message.ts";
+import { OneShots } from "./one-shots.ts";
+import type { CallingSide } from "./transport.ts";
 
-const UNREACHABLE_HINT =
-  "Start the daemon (`wkfs daemon`), and see that gateway and daemon have the same transport host and port.";
-const FAILED_HINT = "See the daemon's log for what became of the request.";
+/** How long a daemon that answered without frames is not asked for them, in milliseconds: another may follow it. */
+const ASK_AGAIN = 60_000;
 
-/** The gateway's side: one connection a request. */
-export class Caller {
+/**
+ * The gateway's side. To a daemon that speaks in frames, requests go over one link. To any other, and while
+ * that is not known, each goes over a connection of its own, and one at a time asks for frames: so nobody
+ * waits for the answer to that question, which the PHP program's daemon gives with its reply only.
+ */
+export class Caller implements CallingSide {
   readonly #config: LocalhostTcpConfig;
   readonly #secret: string;
   readonly #clock: Clock;
-  readonly #slots: Slots;
-  readonly #underWay = new Map<AbortController, Promise<string>>();
+  readonly #oneShots: OneShots;
+  /** The one that takes calls, and those that still wait for answers. */
+  readonly #links = new Set<CallingLink>();
+  #link: CallingLink | undefined;
+  #asking = false;
+  #askFrom = Number.NEGATIVE_INFINITY;
 
   constructor(config: LocalhostTcpConfig, secret: string, clock: Clock) {
     this.#config = config;
     this.#secret = secret;
     this.#clock = clock;
-    this.#slots = new Slots(config.maxConnections);
+    this.#oneShots = new OneShots(config, clock);
   }
 
-  async call(peer: Peer, request: GrantRequest, signal: AbortSignal): Promise<string> {
-    const text = this.#format(request);
-    const end = new AbortController();
-    const callOff = () => end.abort(new Error("was called off", { cause: signal.reason }));
-    if (signal.aborted) callOff();
-    signal.addEventListener("abort", callOff, { once: true });
-    const call = this.#exchange(peer, text, end);
-    this.#underWay.set(end, call);
+  async call(request: GrantRequest, signal: AbortSignal): Promise<string> {
+    const { maxMessage } = this.#config;
+    if (this.#link !== undefined) return await this.#link.call(formatRequest(request, maxMessage), signal);
+    const asks = !this.#asking && this.#clock.steady() >= this.#askFrom;
+    const text = formatRequest(request, maxMessage, {
+      secret: this.#secret,
+      ...(asks ? { frames: VERSION } : {}),
+    });
+    if (asks) this.#asking = true;
     try {
-      return await call;
+      const answer = await this.#oneShots.send(text, signal, {
+        wanted: () => this.#link === undefined,
+        switched: (socket, piece) => ({ first: this.#begin(socket, piece, signal) }),
+      });
+      if (answer === undefined) return await this.call(request, signal);
+      if (typeof answer === "object") return await answer.first;
+      if (asks) this.#askFrom = this.#clock.steady() + ASK_AGAIN;
+      return answer;
     } finally {
-      this.#underWay.delete(end);
-      signal.removeEventListener("abort", callOff);
+      if (asks) this.#asking = false;
     }
   }
 
   /** Ends what is under way. */
   async close(): Promise<void> {
-    const calls = [...this.#underWay.values()];
-    for (const end of this.#underWay.keys()) end.abort(new Error("was ended because the gateway stops"));
-    await Promise.allSettled(calls);
+    const links = Array.from(this.#links, (link) => link.close());
+    await Promise.all([this.#oneShots.close(), ...links]);
   }
 
-  #format(request: GrantRequest): string {
-    let text: string;
-    try {
-      text = formatRequest(this.#secret, request);
-    } catch (cause) {
-      throw new WkfsError("TRANSPORT_FAILED", `the request cannot be written as JSON: ${messageOf(cause)}`, {
-        hint: "Send plain values, not nested too deeply.",
-        cause,
-      });
-    }
-    const size = Buffer.byteLength(text);
-    if (size <= this.#config.maxMessage) return text;
-    throw new WkfsError("TRANSPORT_FAILED", `the request has ${size} bytes, the limit is ${this.#config.maxMessage}`, {
-      hint: "Ask for fewer ports, or raise the transport's maxMessage on both sides.",
+  /** Makes a link of a connection whose daemon went over to frames; the answer to its first request. */
+  #begin(socket: Socket, piece: Buffer, signal: AbortSignal): Promise<string> {
+    const { host, port, connectTimeout, replyTimeout } = this.#config;
+    const link = new CallingLink(socket, {
+      clock: this.#clock,
+      peer: `daemon at ${host} port ${port}`,
+      turnTime: connectTimeout * 1000,
+      answerTime: replyTimeout * 1000,
+      over: () => {
+        if (this.#link === link) this.#link = undefined;
+      },
     });
-  }
-
-  async #exchange(peer: Peer, text: string, end: AbortController): Promise<string> {
-    const { connectTimeout, replyTimeout } = this.#config;
-    const limit = (seconds: number, what: string) =>
-      this.#clock.setTimer(seconds * 1000, () => end.abort(new Error(`${what} within ${seconds} s`)));
-    // Waiting for one's turn counts as waiting for the connection.
-    let lift = limit(connectTimeout, "took no connection");
-    let taken = false;
-    try {
-      await this.#slots.take(end.signal);
-      try {
-        const reply = await exchange(peer, text, end.signal, () => {
-          taken = true;
-          lift();
-          lift = limit(replyTimeout, "gave no answer");
-        });
-        return replyText(reply);
-      } finally {
-        this.#slots.give();
-      }
-    } catch (cause) {
-      const hint = isWkfsError(cause) ? cause.hint : undefined;
-      const at = `daemon at ${peer.host} port ${peer.port}: ${messageOf(cause)}`;
-      throw taken
-        ? new WkfsError("TRANSPORT_FAILED", at, { hint: hint ?? FAILED_HINT, cause })
-        : new WkfsError("TRANSPORT_UNREACHABLE", at, { hint: UNREACHABLE_HINT, cause });
-    } finally {
-      lift();
-    }
+    this.#links.add(link);
+    void link.closed.then(() => this.#links.delete(link));
+    const first = link.first(signal);
+    this.#link = link;
+    link.take(piece);
+    return first;
   }
 }

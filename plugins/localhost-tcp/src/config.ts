@@ -52,3 +52,8 @@ export const configSchema = z.strictObject({
 });
 
 export type LocalhostTcpConfig = z.output<typeof configSchema>;
+
+/** Where a daemon listens, as people write it: `127.0.0.1:33491`, `[::1]:33491`. */
+export function addressOf(ip: string, port: number): string {
+  return `${ip.includes(":") ? `[${ip}]` : ip}:${port}`;
+}

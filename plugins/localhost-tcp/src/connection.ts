@@ -7,9 +7,15 @@ const LINGER = 1000;
 
 /**
  * `reading`: the request is not whole. `answering`: an authenticated peer waits for the reply or for
- * the rest of it. `done`: the reply is out, the peer's close is awaited. `gone`: nothing is left.
+ * the rest of it. `done`: the reply is out, the peer's close is awaited. `gone`: nothing is left here.
  */
 export type Phase = "reading" | "answering" | "done" | "gone";
+
+/** The reply, the refusal of who is not authenticated, or who takes the socket over to speak in frames. */
+export type Answer =
+  | { readonly reply: Promise<string> }
+  | { readonly refusal: string }
+  | { readonly takeOver: (socket: Socket) => void };
 
 /** What a connection is told by the listener that it belongs to. Times in milliseconds. */
 export interface ConnectionTerms {
@@ -18,9 +24,8 @@ export interface ConnectionTerms {
   readonly maxMessage: number;
   readonly requestTime: number;
   readonly answerTime: number;
-  /** The answer to a message, or the refusal of one whose sender is not authenticated. */
-  answer(message: object): { readonly refusal: string } | { readonly reply: Promise<string> };
-  /** Hears once that the connection is gone, and why when it was not finished. */
+  answer(message: object): Answer;
+  /** Hears once that the connection is gone or another's, and why when it was not finished. */
   gone(connection: Connection, reason: string | undefined): void;
 }
 
@@ -41,7 +46,7 @@ export class Connection {
     this.#lift = this.#limit(terms.requestTime, "sent no whole request in time");
     const closing = Promise.withResolvers<void>();
     this.closed = closing.promise;
-    socket.on("data", (piece) => this.#take(piece));
+    socket.on("data", this.#take);
     socket.on("end", () => {
       if (this.#phase === "reading") this.drop("closed before its request was whole");
     });
@@ -62,17 +67,23 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  #take(piece: Buffer): void {
+  readonly #take = (piece: Buffer): void => {
     // What follows a request is read and thrown away: closing with it unread would reset the
     // connection, and the reply with it.
     if (this.#phase !== "reading") return;
     const progress = this.#reader.take(piece);
     if (progress === "never") this.drop("sent what is no request");
     if (progress === "whole") this.#answer(this.#reader.message!);
-  }
+  };
 
   #answer(message: object): void {
     const answer = this.#terms.answer(message);
+    if ("takeOver" in answer) {
+      this.#leave(undefined);
+      this.#socket.off("data", this.#take);
+      answer.takeOver(this.#socket);
+      return;
+    }
     if ("refusal" in answer) {
       this.#phase = "done";
       this.#write(answer.refusal, LINGER);

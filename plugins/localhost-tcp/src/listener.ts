@@ -1,19 +1,20 @@
 import { type Server, type Socket, createServer } from "node:net";
 import { type Clock, type GrantHandler, type Logger, WkfsError, messageOf } from "@wkfs/core";
-import type { LocalhostTcpConfig } from "./config.ts";
-import { Connection, type ConnectionTerms, type Phase } from "./connection.ts";
-import { MAX_REPLY, REFUSAL, member, requestOf } from "./message.ts";
+import { type LocalhostTcpConfig, addressOf } from "./config.ts";
+import { type Answer, Connection, type ConnectionTerms, type Phase } from "./connection.ts";
+import { VERSION } from "./frames.ts";
+import { CLOSE_GRACE, Links } from "./links.ts";
+import { REFUSAL, member } from "./message.ts";
 import { secretCheck } from "./secret.ts";
+import type { ListeningSide } from "./transport.ts";
 
-/** How long `close` waits for answers under way, in milliseconds. */
-const CLOSE_GRACE = 5000;
 /** Refused peers are told of in the log once in this time, in milliseconds: anyone here can knock. */
 const REFUSAL_PAUSE = 60_000;
 /** Connections that the kernel holds ready: in a burst, who finds no place tries again after a second. */
 const BACKLOG = 1024;
 
 /** The daemon's side. */
-export class Listener {
+export class Listener implements ListeningSide {
   readonly #config: LocalhostTcpConfig;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -21,8 +22,8 @@ export class Listener {
   readonly #terms: ConnectionTerms;
   /** In the order of their coming. */
   readonly #connections = new Set<Connection>();
+  readonly #links: Links;
   readonly #server: Server;
-  readonly #handler: GrantHandler;
   #refused = { count: 0, toldAt: Number.NEGATIVE_INFINITY };
 
   constructor(
@@ -35,7 +36,7 @@ export class Listener {
     this.#clock = context.clock;
     this.#log = context.log;
     this.#isSecret = secretCheck(secret);
-    this.#handler = handler;
+    this.#links = new Links(config, context, handler);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
     this.#terms = {
       clock: context.clock,
@@ -50,8 +51,8 @@ export class Listener {
     };
   }
 
-  /** Resolves with the port when peers can connect. Throws `TRANSPORT_FAILED`. */
-  async open(): Promise<number> {
+  /** Resolves with the address when peers can connect. Throws `TRANSPORT_FAILED`. */
+  async open(): Promise<string> {
     const { host, port } = this.#config;
     const listening = Promise.withResolvers<void>();
     this.#server.once("error", listening.reject);
@@ -67,7 +68,7 @@ export class Listener {
     this.#server.off("error", listening.reject);
     this.#server.on("error", (error) => this.#log.error({ error: error.message }, "cannot take connections"));
     const address = this.#server.address();
-    return typeof address === "object" && address !== null ? address.port : port;
+    return addressOf(host, typeof address === "object" && address !== null ? address.port : port);
   }
 
   async close(): Promise<void> {
@@ -78,9 +79,9 @@ export class Listener {
       if (connection.phase !== "answering") connection.drop("the daemon stops");
     }
     const lift = this.#clock.setTimer(CLOSE_GRACE, () => {
-      for (const connection of this.#connections) connection.drop("the daemon stops and cannot wait for its answer");
+      for (const connection of this.#connections) connection.drop("the daemon stops and can wait no longer");
     });
-    await stopped.promise;
+    await Promise.all([this.#links.close(), stopped.promise]);
     lift();
   }
 
@@ -105,22 +106,14 @@ export class Listener {
     return undefined;
   }
 
-  #answer(message: object): { readonly refusal: string } | { readonly reply: Promise<string> } {
-    if (this.#isSecret(member(message, "secret"))) return { reply: this.#reply(message) };
-    this.#tellRefusal();
-    return { refusal: REFUSAL };
-  }
-
-  async #reply(message: object): Promise<string> {
-    try {
-      const reply = await this.#handler(requestOf(message));
-      const size = Buffer.byteLength(reply);
-      if (size <= MAX_REPLY) return reply;
-      throw new Error(`the reply has ${size} bytes, the limit is ${MAX_REPLY}`);
-    } catch (error) {
-      this.#log.error({ error: messageOf(error) }, "a request could not be answered");
-      throw error;
+  #answer(message: object): Answer {
+    if (!this.#isSecret(member(message, "secret"))) {
+      this.#tellRefusal();
+      return { refusal: REFUSAL };
     }
+    // A gateway that has to do without frames has its answer all the same.
+    if (member(message, "frames") !== VERSION || this.#links.full) return { reply: this.#links.reply(message) };
+    return { takeOver: (socket) => this.#links.add(socket).first(message) };
   }
 
   #tellRefusal(): void {

@@ -7,13 +7,17 @@ export class Slots {
     this.#free = count;
   }
 
+  /** Takes a turn when one is free. It must be followed by `give`. */
+  tryTake(): boolean {
+    if (this.#free === 0) return false;
+    this.#free -= 1;
+    return true;
+  }
+
   /** Resolves when it is one's turn, which must be followed by `give`. Rejects with the signal's reason. */
   take(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#free > 0) {
-      this.#free -= 1;
-      return Promise.resolve();
-    }
+    if (this.tryTake()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const proceed = () => {
         signal.removeEventListener("abort", leave);

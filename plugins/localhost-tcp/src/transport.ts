@@ -1,30 +1,35 @@
-import { type GrantHandler, type GrantRequest, type PluginContext, type Transport, WkfsError } from "@wkfs/core";
-import { Caller } from "./caller.ts";
-import type { LocalhostTcpConfig } from "./config.ts";
-import { Listener } from "./listener.ts";
+import { type GrantHandler, type GrantRequest, type Transport, WkfsError } from "@wkfs/core";
 
-/** Both sides of the transport; a process uses one of them. */
-export class LocalhostTcpTransport implements Transport {
-  readonly #config: LocalhostTcpConfig;
-  readonly #secret: string;
-  readonly #context: PluginContext;
-  readonly #caller: Caller;
-  #port: number;
-  #listener: Listener | undefined;
-  #opening: Promise<number> | undefined;
+/** The daemon's side. `close` may be called when `open` has settled. */
+export interface ListeningSide {
+  /** Resolves with the address when peers can connect. */
+  open(): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** The gateway's side. */
+export interface CallingSide {
+  call(request: GrantRequest, signal: AbortSignal): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Both sides of a transport with one address; a process uses one of them. */
+export class SocketTransport implements Transport {
+  readonly #caller: CallingSide;
+  readonly #listen: (handler: GrantHandler) => ListeningSide;
+  #address: string;
+  #listener: ListeningSide | undefined;
+  #opening: Promise<string> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(config: LocalhostTcpConfig, secret: string, context: PluginContext) {
-    this.#config = config;
-    this.#secret = secret;
-    this.#context = context;
-    this.#port = config.port;
-    this.#caller = new Caller(config, secret, context.clock);
+  constructor(address: string, caller: CallingSide, listen: (handler: GrantHandler) => ListeningSide) {
+    this.#address = address;
+    this.#caller = caller;
+    this.#listen = listen;
   }
 
   get addresses(): readonly string[] {
-    const { host } = this.#config;
-    return [`${host.includes(":") ? `[${host}]` : host}:${this.#port}`];
+    return [this.#address];
   }
 
   async listen(handler: GrantHandler): Promise<void> {
@@ -32,14 +37,14 @@ export class LocalhostTcpTransport implements Transport {
     if (this.#listener !== undefined) {
       throw new WkfsError("STATE_INVALID", "this transport listens already", { hint: "Call listen once." });
     }
-    this.#listener = new Listener(this.#config, this.#secret, this.#context, handler);
+    this.#listener = this.#listen(handler);
     this.#opening = this.#listener.open();
-    this.#port = await this.#opening;
+    this.#address = await this.#opening;
   }
 
   async call(request: GrantRequest, signal: AbortSignal): Promise<string> {
     this.#refuseClosed();
-    return this.#caller.call({ host: this.#config.host, port: this.#port }, request, signal);
+    return await this.#caller.call(request, signal);
   }
 
   close(): Promise<void> {

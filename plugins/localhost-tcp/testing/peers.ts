@@ -120,7 +120,7 @@ export class RawDaemon implements AsyncDisposable {
   }
 
   /** `act` is called with what came so far, each time something comes. */
-  static async open(act: (socket: Socket, text: string) => void): Promise<RawDaemon> {
+  static async open(act: (socket: Socket, text: string) => void, port = 0): Promise<RawDaemon> {
     const sockets = new Set<Socket>();
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       sockets.add(socket);
@@ -133,7 +133,7 @@ export class RawDaemon implements AsyncDisposable {
         act(socket, text);
       });
     });
-    server.listen(0, "127.0.0.1");
+    server.listen(port, "127.0.0.1");
     await once(server, "listening");
     const daemon = new RawDaemon(server, sockets);
     return daemon;

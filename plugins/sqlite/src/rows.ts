@@ -25,9 +25,12 @@ export function leaseValues(lease: Lease): (string | number)[] {
   return [leaseId(lease), text, family, length, port.protocol, port.number, client, openedAt, deadline];
 }
 
+/** A lease as SQLite gives it: the columns in the order of the `leases` statement. */
+export type LeaseRow = readonly unknown[];
+
 /** Reads a lease; one that makes no sense is damage, and none is passed over. */
-export function leaseOf(row: Row, file: string): Lease {
-  const { id, address, family, length, protocol, port, client, opened_at: openedAt, deadline } = row;
+export function leaseOf(row: LeaseRow, file: string): Lease {
+  const [id, address, family, length, protocol, port, client, openedAt, deadline] = row;
   try {
     if (typeof address !== "string" || typeof client !== "string") throw new Error("a text is none");
     if (protocol !== "tcp" && protocol !== "udp") throw new Error("the protocol is neither tcp nor udp");

@@ -61,11 +61,14 @@ export type Statements = Readonly<Record<keyof typeof STATEMENTS, StatementSync>
 /** Prepared once: a write of one lease costs a third less than with texts. */
 export function prepare(database: DatabaseSync): Statements {
   const prepared = (name: keyof typeof STATEMENTS): StatementSync => database.prepare(STATEMENTS[name]);
+  const leases = prepared("leases");
+  // A start reads all of them, and an object with names for each row takes twice as long.
+  leases.setReturnArrays(true);
   return {
     begin: prepared("begin"),
     commit: prepared("commit"),
     rollback: prepared("rollback"),
-    leases: prepared("leases"),
+    leases,
     remove: prepared("remove"),
     put: prepared("put"),
     append: prepared("append"),

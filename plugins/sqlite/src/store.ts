@@ -3,7 +3,7 @@ import type { Lease, PendingNotification, Store, StoreChange, WkfsEvent } from "
 import { leaseId } from "@wkfs/core";
 import { damaged, failure, refused } from "./failure.ts";
 import { prepareFile } from "./file.ts";
-import { eventValues, historyOf, leaseOf, leaseValues, pendingOf } from "./rows.ts";
+import { type LeaseRow, eventValues, historyOf, leaseOf, leaseValues, pendingOf } from "./rows.ts";
 import { APPLICATION, SCHEMA, type Statements, TABLES, prepare } from "./schema.ts";
 
 /** Milliseconds to wait for another process that writes; core's limit for a write is 10 s. */
@@ -60,7 +60,9 @@ export class SqliteStore implements Store {
   }
 
   async leases(): Promise<readonly Lease[]> {
-    return this.#named("read", () => this.#opened.statements.leases.all().map((row) => leaseOf(row, this.#file)));
+    return this.#named("read", () =>
+      (this.#opened.statements.leases.all() as unknown as LeaseRow[]).map((row) => leaseOf(row, this.#file)),
+    );
   }
 
   async write(change: StoreChange): Promise<void> {

@@ -14,15 +14,15 @@ export class RefusalLog {
     this.#clock = clock;
   }
 
-  /** `reason` is one of a fixed number of texts. */
-  note(reason: string, address: string | undefined): void {
+  /** `reason` is one of a fixed number of texts; `address` is asked when a line is written. */
+  note(reason: string, address: () => string | undefined): void {
     const now = this.#clock.now();
     const entry = this.#reasons.get(reason);
     if (entry !== undefined && now < entry.quietUntil) {
       entry.passedOver += 1;
       return;
     }
-    this.#log.warn({ reason, address, alsoSince: entry?.passedOver ?? 0 }, "request refused");
+    this.#log.warn({ reason, address: address(), alsoSince: entry?.passedOver ?? 0 }, "request refused");
     this.#reasons.set(reason, { quietUntil: now + EVERY, passedOver: 0 });
   }
 }

@@ -1,0 +1,94 @@
+import type { Clock, Logger } from "../contracts/plugin.ts";
+import { messageOf } from "../model/errors.ts";
+import { leaseId } from "../model/lease.ts";
+import type { Firewalls } from "./firewalls.ts";
+import type { Journal } from "./journal.ts";
+import type { LeaseBook } from "./lease-book.ts";
+import type { Serial } from "./serial.ts";
+
+/** Most leases that end in one turn: knocks that wait are answered in between. */
+const BATCH = 250;
+/** Milliseconds after which a failed closing is tried again. */
+const RETRY = 1000;
+/** A timer of Node's holds 24.8 days at most; a lease that lasts longer is looked at again then. */
+const LONGEST_WAIT = 2_000_000_000;
+
+export interface ExpiryParts {
+  readonly book: LeaseBook;
+  readonly firewalls: Firewalls;
+  readonly journal: Journal;
+  readonly serial: Serial;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Ends leases on their deadline: takes them out of the packet filter, where the kernel has not done so
+ * already, then out of the book and the store. A closing that fails is tried again until it succeeds.
+ */
+export class Expiry {
+  readonly #parts: ExpiryParts;
+  #running = false;
+  #cancelTimer: (() => void) | undefined;
+  #failing = false;
+
+  constructor(parts: ExpiryParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#running = true;
+    this.arm();
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#cancelTimer?.();
+  }
+
+  /** Sets the one timer to the earliest deadline; to be called when the book may have another. */
+  arm(least = 0): void {
+    const { book, serial, clock } = this.#parts;
+    this.#cancelTimer?.();
+    const next = book.nextDeadline();
+    if (!this.#running || next === undefined) return;
+    const wait = Math.min(Math.max(least, next - clock.now()), LONGEST_WAIT);
+    this.#cancelTimer = clock.setTimer(wait, () => void serial.run(() => this.#end()));
+  }
+
+  async #end(): Promise<void> {
+    const { book, firewalls, journal, clock, log } = this.#parts;
+    // Those that could not be closed are the earliest, and must not stand in the way of the others.
+    const ended = book.ended(clock.now(), this.#failing ? Infinity : BATCH);
+    if (ended.length > 0) {
+      const { closed, failures } = await firewalls.close(ended);
+      if (closed.length > 0) {
+        book.remove(closed);
+        try {
+          await journal.write({ remove: closed, append: [{ type: "expired", time: clock.now(), leases: closed }] });
+        } catch (error) {
+          log.error({ error: messageOf(error) }, "the store kept leases that have ended; the next start drops them");
+        }
+        log.info({ leases: closed.slice(0, 20).map(leaseId), count: closed.length }, "leases ended");
+      }
+      await this.#note(ended.length - closed.length, failures);
+    }
+    this.arm(this.#failing ? RETRY : 0);
+  }
+
+  /** Tells once of a closing that fails, until one succeeds. */
+  async #note(
+    count: number,
+    failures: readonly { readonly firewall: string; readonly error: string }[],
+  ): Promise<void> {
+    const { journal, clock, log } = this.#parts;
+    const before = this.#failing;
+    this.#failing = failures.length > 0;
+    for (const { firewall, error } of failures) {
+      log.error({ firewall, error, leases: count }, "could not close ports on their deadline; trying again");
+      if (before) continue;
+      const what = `closing ${count} ended lease${count === 1 ? "" : "s"} failed and is tried again: ${error}`;
+      await journal.record({ type: "failed", time: clock.now(), firewall, what });
+    }
+  }
+}

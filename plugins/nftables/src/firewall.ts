@@ -1,0 +1,194 @@
+import {
+  type Firewall,
+  type FirewallCapabilities,
+  type FirewallChange,
+  type FirewallCheck,
+  type FirewallState,
+  type KernelLease,
+  type Lease,
+  type PluginContext,
+  WkfsError,
+  inverse,
+  messageOf,
+} from "@wkfs/core";
+import type { NftablesConfig } from "./config.ts";
+import { type Layout, layoutOf } from "./layout.ts";
+import { MAX_TIMEOUT, changeCommands, parseElements } from "./lease-text.ts";
+import { type Nftables, Unanswered } from "./nftables.ts";
+import { full } from "./program.ts";
+import {
+  attachCommands,
+  detachCommands,
+  foreignSets,
+  missingFrom,
+  printed,
+  releaseCommands,
+  switchedOff,
+  unfitSets,
+  written,
+} from "./ruleset.ts";
+import { type Table, parseTable } from "./table-text.ts";
+
+/** Leases as elements of two sets, which the kernel ends by itself, and a chain whose rules look into them. */
+export class NftablesFirewall implements Firewall {
+  readonly #context: PluginContext;
+  readonly #nftables: Nftables;
+  readonly #layout: Layout;
+  /** Our chain as this nft printed it when we had made it: versions differ in words, so it is not compared to ours. */
+  #printed: readonly string[];
+  #attached = false;
+
+  constructor(config: NftablesConfig, context: PluginContext, nftables: Nftables) {
+    this.#context = context;
+    this.#nftables = nftables;
+    this.#layout = layoutOf(config, context.protect);
+    this.#printed = written(this.#layout);
+  }
+
+  get capabilities(): FirewallCapabilities {
+    return {
+      families: [...this.#layout.sets.keys()],
+      expiry: "kernel",
+      maxTimeout: MAX_TIMEOUT,
+      // The kernel counts in steps of 20 ms at most; but what is read back are whole seconds.
+      resolution: 1000,
+      prefixes: false,
+    };
+  }
+
+  async attach(): Promise<void> {
+    const before = await this.#table();
+    if (this.#attached && this.#missing(before).length === 0) return;
+    this.#refuseForeign(before);
+    const { family, name } = this.#layout.table;
+    // The kernel refuses to switch a table on and to add a chain to it in one transaction.
+    if (switchedOff(before, this.#layout)) await this.#nftables.write(`add table ${family} ${name}\n`);
+    const unfit = unfitSets(before, this.#layout);
+    const kept = await Promise.all(unfit.map(([, set]) => this.#read(set)));
+    const commands = attachCommands(before, this.#layout, kept.flat().map(asLease), this.#context.clock.now());
+    await this.#nftables.write(commands);
+    const after = await this.#table();
+    const lines = printed(after, this.#layout);
+    const missing = missingFrom(after, this.#layout, lines);
+    if (missing.length > 0 || lines.length !== written(this.#layout).length) {
+      throw new WkfsError(
+        "FIREWALL_FAILED",
+        `nft did what it was told, and yet ${missing.join("; ") || "rules are missing"}`,
+        {
+          hint: "Another program writes the same table; give wkfs another one with `name:` in the configuration.",
+        },
+      );
+    }
+    this.#printed = lines;
+    this.#attached = true;
+  }
+
+  async apply(change: FirewallChange): Promise<void> {
+    const foreign = [...change.open, ...change.close].find(({ address }) => !this.#layout.sets.has(address.family));
+    if (foreign !== undefined) {
+      throw new WkfsError("FIREWALL_FAILED", `${foreign.address.text} is no address that this table can hold`, {
+        hint: "Give it to the firewall of its family.",
+      });
+    }
+    if (change.open.length + change.close.length === 0) return;
+    try {
+      await this.#write(change);
+    } catch (error) {
+      // It may have happened. When even taking it back fails, the first failure says why.
+      if (error instanceof Unanswered) await this.#write(inverse(change)).catch(() => {});
+      throw (await this.#overflow(error, change)) ?? error;
+    }
+  }
+
+  async check(): Promise<FirewallCheck> {
+    const table = await this.#table();
+    const counts = [...this.#layout.sets.values()].map((set) => table?.sets.get(set)?.count);
+    const count = counts.reduce((sum, one) => (sum === undefined || one === undefined ? undefined : sum + one), 0);
+    return { missing: this.#missing(table), count };
+  }
+
+  async list(): Promise<FirewallState> {
+    const { missing } = await this.check();
+    return { missing, leases: await this.#leases() };
+  }
+
+  async release(): Promise<void> {
+    if ("chain" in this.#layout.caller) {
+      const commands = releaseCommands(await this.#table(), this.#layout);
+      if (commands !== undefined) await this.#nftables.write(commands);
+    }
+    await this.#nftables.close();
+  }
+
+  async detach(): Promise<void> {
+    const commands = detachCommands(await this.#table(), this.#layout);
+    if (commands !== undefined) await this.#nftables.write(commands);
+    await this.#nftables.close();
+    this.#attached = false;
+  }
+
+  async #write(change: FirewallChange): Promise<void> {
+    const now = this.#context.clock.now();
+    const commands = changeCommands(this.#layout, change, now);
+    // All of it may have ended meanwhile.
+    if (commands === "") return;
+    try {
+      await this.#nftables.write(commands);
+    } catch (error) {
+      if (!/File exists/.test(messageOf(error))) throw error;
+      // The kernel holds something that core knows nothing of: this time every element is taken for one.
+      await this.#nftables.write(changeCommands(this.#layout, { ...change, before: change.open }, now));
+    }
+  }
+
+  /** The kernel reports each refusal with what was refused; thousands of them are more than nft can hear. */
+  async #overflow(error: unknown, { open }: FirewallChange): Promise<WkfsError | undefined> {
+    if (!/No buffer space available/.test(messageOf(error))) return undefined;
+    const held = await this.#leases();
+    const most = Math.max(
+      ...[...this.#layout.sets.keys()].map(
+        (family) => [...held, ...open].filter(({ address }) => address.family === family).length,
+      ),
+    );
+    return most > this.#layout.size ? full(`no room for ${open.length} leases: ${messageOf(error)}`) : undefined;
+  }
+
+  async #leases(): Promise<KernelLease[]> {
+    return (await Promise.all([...this.#layout.sets.values()].map((set) => this.#read(set)))).flat();
+  }
+
+  async #read(set: string): Promise<KernelLease[]> {
+    const reading = await this.#nftables.readSet(this.#layout.table, set);
+    return reading === undefined ? [] : parseElements(reading.json, this.#context.clock.now() - reading.age);
+  }
+
+  async #table(): Promise<Table | undefined> {
+    const text = await this.#nftables.describe(this.#layout.table);
+    return text === undefined ? undefined : parseTable(text);
+  }
+
+  /** What the administrator has is theirs to make and to remove. */
+  #refuseForeign(table: Table | undefined): void {
+    const { caller, table: name } = this.#layout;
+    const where = `the table ${name.family} ${name.name}`;
+    const [foreign] = foreignSets(table, this.#layout);
+    if (foreign !== undefined) {
+      throw new WkfsError("FIREWALL_FAILED", `there is a set ${foreign} of another kind in ${where}`, {
+        hint: `Give wkfs another one with \`name:\` in the configuration, or remove it with: nft delete set ${name.family} ${name.name} ${foreign}`,
+      });
+    }
+    if ("hook" in caller || table?.chains.has(caller.chain) === true) return;
+    throw new WkfsError("FIREWALL_FAILED", `there is no chain ${caller.chain} in ${where}`, {
+      hint: "Name the chain that filters incoming packets with `parent:` in the configuration; `nft list chains` shows all. `mode: guard` needs none.",
+    });
+  }
+
+  #missing(table: Table | undefined): string[] {
+    return missingFrom(table, this.#layout, this.#printed);
+  }
+}
+
+/** A lease that only the kernel knows, to be written again. */
+function asLease({ deadline = 0, ...key }: KernelLease): Lease {
+  return { ...key, client: "", openedAt: 0, deadline };
+}

@@ -1,0 +1,85 @@
+import type { AddressFamily, ProtectedPorts } from "@wkfs/core";
+import type { NftablesConfig } from "./config.ts";
+import type { TableName } from "./nftables.ts";
+
+/** What we have in the kernel, and where: names, kinds and rules. nft(8). */
+export interface Layout {
+  readonly table: TableName;
+  /** The set of each family that the table can hold. */
+  readonly sets: ReadonlyMap<AddressFamily, string>;
+  readonly size: number;
+  readonly chain: string;
+  readonly rules: readonly string[];
+  /** Who calls the chain: the kernel, or a rule in a chain of the administrator's. */
+  readonly caller: { readonly hook: string } | Parent;
+}
+
+export interface Parent {
+  readonly chain: string;
+  /** Where in it the call stands, counted from 1. */
+  readonly position: number;
+  /** Rules that are not in it while we are. */
+  readonly takeOut: readonly string[];
+}
+
+const ADDRESSES = {
+  ipv4: { type: "ipv4_addr", source: "ip saddr", suffix: "v4" },
+  ipv6: { type: "ipv6_addr", source: "ip6 saddr", suffix: "v6" },
+} as const;
+const FAMILIES = { inet: ["ipv4", "ipv6"], ip: ["ipv4"], ip6: ["ipv6"] } as const;
+
+export function layoutOf(config: NftablesConfig, protect: ProtectedPorts): Layout {
+  const { mode, name, size, parent, position, takeOut, priority } = config;
+  const family = mode === "guard" ? "inet" : parent.family;
+  const sets = new Map(FAMILIES[family].map((one) => [one, `${name}_${ADDRESSES[one].suffix}`]));
+  if (mode === "allow") {
+    // A rule can only look into a set of its own table, so everything of ours is in the administrator's.
+    const table = { family, name: parent.table };
+    return {
+      table,
+      sets,
+      size,
+      chain: name,
+      rules: leaseRules(sets),
+      caller: { chain: parent.chain, position, takeOut },
+    };
+  }
+  return {
+    table: { family, name },
+    sets,
+    size,
+    chain: "guard",
+    rules: guardRules(sets, protect),
+    caller: { hook: `type filter hook input priority ${priority}; policy accept;` },
+  };
+}
+
+/**
+ * The guard. It can only close: an accept ends this chain, and the chains of others that come later in the same hook
+ * still may drop the packet, unlike with iptables, where ACCEPT ends the hook. So what the administrator's
+ * own chain drops stays shut for the open lease as well; `mode: allow` is for them.
+ */
+function guardRules(sets: ReadonlyMap<AddressFamily, string>, protect: ProtectedPorts): string[] {
+  return [
+    'iif "lo" return',
+    "ct state established,related return",
+    ...leaseRules(sets),
+    ...(["tcp", "udp"] as const).flatMap((protocol) =>
+      protect[protocol].length === 0 ? [] : [`${protocol} dport { ${protect[protocol].join(", ")} } drop`],
+    ),
+  ];
+}
+
+/** `meta l4proto` rather than `ip6 nexthdr`: it sees past the extension headers of IPv6. */
+function leaseRules(sets: ReadonlyMap<AddressFamily, string>): string[] {
+  return [...sets].map(([family, set]) => `${ADDRESSES[family].source} . meta l4proto . th dport @${set} accept`);
+}
+
+/** What makes a set one of ours, as nft prints it. */
+export function kindLines(family: AddressFamily): string[] {
+  return [`type ${ADDRESSES[family].type} . inet_proto . inet_service`, "flags timeout"];
+}
+
+export function sizeLine({ size }: Layout): string {
+  return `size ${size}`;
+}

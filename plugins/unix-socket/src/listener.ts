@@ -1,0 +1,111 @@
+import { once } from "node:events";
+import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
+import { type Server, type Socket, createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { type Clock, type GrantHandler, type Logger, WkfsError, isWkfsError, messageOf } from "@wkfs/core";
+import { Links, type ListeningSide } from "@wkfs/localhost-tcp";
+import type { UnixSocketConfig } from "./config.ts";
+import { folderFault } from "./folder.ts";
+import { groupId } from "./group.ts";
+import { type Place, takePlace } from "./place.ts";
+
+/** Largest request in bytes. */
+export const MAX_MESSAGE = 65_536;
+/** How long the daemon may take for an answer, in seconds. */
+export const REPLY_TIMEOUT = 60;
+/** How long a peer may say nothing at first, or leave its answers lie, in seconds. */
+const IDLE_TIMEOUT = 30;
+/** Connections at a time that have said nothing yet. */
+const MAX_SILENT = 256;
+/** Connections that the kernel holds ready. */
+const BACKLOG = 1024;
+
+/** The daemon's side. */
+export class Listener implements ListeningSide {
+  readonly #config: UnixSocketConfig;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #links: Links;
+  readonly #server: Server;
+  /** Those that have said nothing yet, in the order of their coming, with what drops them. */
+  readonly #silent = new Map<Socket, () => void>();
+  #place: Place | undefined;
+
+  constructor(
+    config: UnixSocketConfig,
+    context: { readonly clock: Clock; readonly log: Logger },
+    handler: GrantHandler,
+  ) {
+    this.#config = config;
+    this.#clock = context.clock;
+    this.#log = context.log;
+    const bounds = { maxMessage: MAX_MESSAGE, replyTimeout: REPLY_TIMEOUT, idleTimeout: IDLE_TIMEOUT };
+    this.#links = new Links(bounds, context, handler);
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  /** Resolves with the address when peers can connect. Throws `TRANSPORT_FAILED`. */
+  async open(): Promise<string> {
+    const { path } = this.#config;
+    try {
+      const fault = await folderFault(dirname(path), [process.geteuid?.() ?? 0]);
+      if (fault !== undefined) throw new Error(`it could be replaced, since ${fault}`);
+      await this.#listen();
+    } catch (cause) {
+      await this.close();
+      const hint = isWkfsError(cause) ? cause.hint : undefined;
+      throw new WkfsError("TRANSPORT_FAILED", `cannot listen on ${path}: ${messageOf(cause)}`, {
+        hint: hint ?? "Let its folder be there and belong to the daemon's user or to root, with mode 0755.",
+        cause,
+      });
+    }
+    this.#server.on("error", (error) => this.#log.error({ error: error.message }, "cannot take connections"));
+    return `unix:${path}`;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    // First the name, while nobody else can have taken it.
+    await this.#place?.leave();
+    const stopped = once(this.#server.close(), "close");
+    for (const drop of this.#silent.values()) drop();
+    await Promise.all([this.#links.close(), stopped]);
+  }
+
+  /** The socket is born in a folder that only we can enter, so that it has its mode before anybody can connect. */
+  async #listen(): Promise<void> {
+    const { path, mode, group } = this.#config;
+    const gid = group === undefined ? undefined : await groupId(group);
+    const cradle = await mkdtemp(join(dirname(path), "."));
+    try {
+      const born = join(cradle, "s");
+      this.#server.listen({ path: born, backlog: BACKLOG, exclusive: true });
+      await once(this.#server, "listening");
+      if (gid !== undefined) await chown(born, -1, gid);
+      await chmod(born, mode);
+      this.#place = await takePlace(born, path);
+    } finally {
+      await rm(cradle, { recursive: true, force: true });
+    }
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#silent.size >= MAX_SILENT) this.#silent.values().next().value?.();
+    const drop = () => socket.destroy();
+    const lift = this.#clock.setTimer(IDLE_TIMEOUT * 1000, drop);
+    const leave = () => {
+      lift();
+      this.#silent.delete(socket);
+    };
+    this.#silent.set(socket, drop);
+    socket.on("error", drop);
+    socket.once("close", leave);
+    socket.once("data", (piece) => {
+      leave();
+      if (this.#links.full) {
+        drop();
+        this.#log.warn({}, "too many gateways at a time: one was not taken");
+      } else this.#links.add(socket).take(piece);
+    });
+  }
+}

@@ -1,0 +1,25 @@
+import { transportSuite } from "@wkfs/core/testing";
+import { PREFACE } from "@wkfs/localhost-tcp";
+import { describe, it } from "vitest";
+import { Folder, RawServer, openTransport } from "../testing/peers.ts";
+
+transportSuite("unix-socket", { describe, it }, async () => {
+  const folder = await Folder.create();
+  const path = folder.in("daemon.sock");
+  // Says its preface when it is told one, and goes at the first request.
+  const broken = await RawServer.open(folder.in("broken.sock"), (socket, piece) => {
+    if (piece.length === PREFACE.length) socket.write(PREFACE);
+    else socket.destroy();
+  });
+  return {
+    listener: () => openTransport(path),
+    caller: () => openTransport(path),
+    stranger: undefined,
+    unreachable: () => openTransport(folder.in("nobody.sock")),
+    brokenOff: () => openTransport(folder.in("broken.sock")),
+    async dispose() {
+      await broken[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+});
