@@ -1,12 +1,11 @@
 // Sends knocks over kept connections, one at a time on each, in a process of its own. The requests are made before the
 // clock starts, and an answer is looked at no more than is needed to know that it is the right one.
-import { readFile } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { type Socket, connect } from "node:net";
 import { once } from "node:events";
-import { createV1Codec, encodeFormField } from "../../core/src/protocol/v1.ts";
 import { answers } from "../answers.ts";
 import { clientAddress } from "../stage.ts";
+import { httpRequest, readCodec } from "./packets.ts";
 
 export type Kind = "getinfo" | "renewal" | "garbage";
 export type HttpLoadRequest =
@@ -109,26 +108,14 @@ answers<HttpLoadRequest>(async (request): Promise<HttpLoadReply | undefined> => 
     }
   }
   const { kind, host, ports, path, keys, udpPort, connections, requests, status } = request;
-  const hex = JSON.parse(await readFile(keys, "utf8")) as Record<"key1" | "iv1" | "key2" | "iv2" | "sign", string>;
-  const bytes = (name: keyof typeof hex) => Buffer.from(hex[name], "hex");
-  const codec = createV1Codec({
-    key1: bytes("key1"),
-    iv1: bytes("iv1"),
-    key2: bytes("key2"),
-    iv2: bytes("iv2"),
-    sign: bytes("sign"),
-  });
+  const codec = readCodec(keys);
   const made: Connection[] = [];
   for (let index = 0; index < connections; index += 1) {
     const address = clientAddress(index);
     const count = Math.ceil((requests * (index + 1)) / connections) - Math.ceil((requests * index) / connections);
     const texts = Array.from({ length: count }, () => {
       const packet = kind === "garbage" ? randomBytes(512) : codec.seal(payload(kind, address, udpPort));
-      const body = `data=${encodeFormField(packet)}`;
-      return Buffer.from(
-        `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\n` +
-          `Content-Length: ${body.length}\r\n\r\n${body}`,
-      );
+      return httpRequest(path, host, packet);
     });
     const socket = connect({ host, port: ports[index % ports.length]!, localAddress: address, noDelay: true });
     await once(socket, "connect");

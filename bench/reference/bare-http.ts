@@ -4,11 +4,11 @@
 //   crypto  opens the packet and seals an answer, with the cryptography of protocol v1 as core has it
 //   naive   the same, and spawns one `iptables -I` for each request to open
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { promisify } from "node:util";
-import { createV1Codec, decodeFormField } from "../../core/src/protocol/v1.ts";
+import { decodeFormField } from "../../core/src/protocol/v1.ts";
 import { answers } from "../answers.ts";
+import { readCodec } from "../load/packets.ts";
 
 export interface BareHttpRequest {
   readonly mode: "plain" | "crypto" | "naive";
@@ -27,18 +27,6 @@ interface Payload {
 
 const run = promisify(execFile);
 
-function codecOf(file: string) {
-  const hex = JSON.parse(readFileSync(file, "utf8")) as Record<"key1" | "iv1" | "key2" | "iv2" | "sign", string>;
-  const bytes = (name: keyof typeof hex) => Buffer.from(hex[name], "hex");
-  return createV1Codec({
-    key1: bytes("key1"),
-    iv1: bytes("iv1"),
-    key2: bytes("key2"),
-    iv2: bytes("iv2"),
-    sign: bytes("sign"),
-  });
-}
-
 async function insert({ ip, ports }: Payload): Promise<void> {
   for (const { proto, num } of ports) {
     const rule = ["-s", ip, "-p", proto.toLowerCase(), "--dport", String(num), "-j", "ACCEPT"];
@@ -47,7 +35,7 @@ async function insert({ ip, ports }: Payload): Promise<void> {
 }
 
 answers<BareHttpRequest>(async ({ mode, port, keys, status, size }) => {
-  const codec = codecOf(keys);
+  const codec = readCodec(keys);
   const fixed = Buffer.alloc(size, 120);
   const answerTo = async (body: Buffer): Promise<Uint8Array> => {
     if (mode === "plain") return fixed;
