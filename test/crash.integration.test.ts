@@ -11,7 +11,9 @@ for (const filter of [iptables, nftables]) {
   describe.skipIf(reason !== undefined)(
     `a dead daemon is a closed door, ${filter.name}${because}`,
     { timeout: 60_000 },
-    () => closed(filter),
+    () => {
+      closed(filter);
+    },
   );
 }
 

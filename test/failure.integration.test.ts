@@ -10,9 +10,9 @@ const tcp4 = { host: SERVER.ipv4, port: 2222 };
 for (const filter of [iptables, nftables]) {
   const reason = whyNoKernel(...filter.programs);
   const because = reason === undefined ? "" : ` (skipped: ${reason})`;
-  describe.skipIf(reason !== undefined)(`on a real kernel, ${filter.name}${because}`, { timeout: 60_000 }, () =>
-    failures(filter),
-  );
+  describe.skipIf(reason !== undefined)(`on a real kernel, ${filter.name}${because}`, { timeout: 60_000 }, () => {
+    failures(filter);
+  });
 }
 
 function failures(filter: PacketFilter): void {

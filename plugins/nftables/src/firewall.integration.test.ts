@@ -169,6 +169,21 @@ runner.describe(`what stands in the kernel${because}`, () => {
     await firewall.detach();
   });
 
+  it("is missed when somebody takes it away", async () => {
+    await using subject = await onKernel();
+    const firewall = await subject.make();
+    await firewall.attach();
+    await firewall.apply(opening(lease("10.0.0.1"), lease("10.0.0.2"), lease("fd91::1")));
+    expect((await firewall.check()).missing).toEqual([]);
+    await subject.nft("flush set inet wkfs wkfs_v4");
+    expect((await firewall.check()).missing).toEqual([
+      expect.stringMatching(/^10\.0\.0\..* is gone from the set wkfs_v4$/),
+    ]);
+    await subject.nft("delete element inet wkfs wkfs_v6 { fd91::1 . tcp . 22 }");
+    expect((await firewall.check()).missing.length).toBe(2);
+    await firewall.detach();
+  });
+
   it("is 100,000 leases, written and read back", async () => {
     await using subject = await onKernel();
     const firewall = await subject.make();

@@ -9,11 +9,12 @@ import {
   type PluginContext,
   WkfsError,
   inverse,
+  leaseId,
   messageOf,
 } from "@wkfs/core";
 import type { NftablesConfig } from "./config.ts";
 import { type Layout, layoutOf } from "./layout.ts";
-import { MAX_TIMEOUT, changeCommands, parseElements } from "./lease-text.ts";
+import { MAX_TIMEOUT, changeCommands, elementOf, parseElements } from "./lease-text.ts";
 import { type Nftables, Unanswered } from "./nftables.ts";
 import { full } from "./program.ts";
 import {
@@ -27,6 +28,7 @@ import {
   unfitSets,
   written,
 } from "./ruleset.ts";
+import { Samples } from "./samples.ts";
 import { type Table, parseTable } from "./table-text.ts";
 
 /** Leases as elements of two sets, which the kernel ends by itself, and a chain whose rules look into them. */
@@ -36,6 +38,7 @@ export class NftablesFirewall implements Firewall {
   readonly #layout: Layout;
   /** Our chain as this nft printed it when we had made it: versions differ in words, so it is not compared to ours. */
   #printed: readonly string[];
+  readonly #samples: Samples;
   #attached = false;
 
   constructor(config: NftablesConfig, context: PluginContext, nftables: Nftables) {
@@ -43,6 +46,7 @@ export class NftablesFirewall implements Firewall {
     this.#nftables = nftables;
     this.#layout = layoutOf(config, context.protect);
     this.#printed = written(this.#layout);
+    this.#samples = new Samples(this.#layout, context.clock);
   }
 
   get capabilities(): FirewallCapabilities {
@@ -91,8 +95,10 @@ export class NftablesFirewall implements Firewall {
       });
     }
     if (change.open.length + change.close.length === 0) return;
+    this.#samples.closing(change.close);
     try {
       await this.#write(change);
+      this.#samples.opened(change.open);
     } catch (error) {
       // It may have happened. When even taking it back fails, the first failure says why.
       if (error instanceof Unanswered) await this.#write(inverse(change)).catch(() => {});
@@ -104,12 +110,15 @@ export class NftablesFirewall implements Firewall {
     const table = await this.#table();
     const counts = [...this.#layout.sets.values()].map((set) => table?.sets.get(set)?.count);
     const count = counts.reduce((sum, one) => (sum === undefined || one === undefined ? undefined : sum + one), 0);
-    return { missing: this.#missing(table), count };
+    const missing = this.#missing(table);
+    return { missing: missing.length > 0 ? missing : await this.#emptied(), count };
   }
 
   async list(): Promise<FirewallState> {
-    const { missing } = await this.check();
-    return { missing, leases: await this.#leases() };
+    const missing = this.#missing(await this.#table());
+    const leases = await this.#leases();
+    this.#samples.read(leases);
+    return { missing, leases };
   }
 
   async release(): Promise<void> {
@@ -151,6 +160,18 @@ export class NftablesFirewall implements Firewall {
       ),
     );
     return most > this.#layout.size ? full(`no room for ${open.length} leases: ${messageOf(error)}`) : undefined;
+  }
+
+  /** What proves that elements are gone that nobody closed. */
+  async #emptied(): Promise<string[]> {
+    const samples = this.#samples.standing();
+    const elements = samples.map(({ set, key }) => ({ set, element: elementOf(key) }));
+    const held = await this.#nftables.holds(this.#layout.table, elements);
+    return samples.flatMap((sample, index) =>
+      held[index] === true || !this.#samples.stands(sample)
+        ? []
+        : [`${leaseId(sample.key)} is gone from the set ${sample.set}`],
+    );
   }
 
   async #leases(): Promise<KernelLease[]> {

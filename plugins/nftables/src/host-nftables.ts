@@ -42,6 +42,16 @@ export function hostNftables(log: Logger, prefix: readonly string[] = []): Nftab
       const answer = await ask("--json", "--numeric-protocol", `list set ${family} ${name} ${set}`);
       return answer && { json: answer.stdout, age: performance.now() - asked - answer.read / 2 };
     },
+    async holds({ family, name }, elements) {
+      if (elements.length === 0) return [];
+      // Nothing is changed with `--check`, and yet the kernel says of each element that it exists. `get element` reads the whole set.
+      const argv = ["nft", "--check", "-f", "-"];
+      const lines = elements.map(({ set, element }) => `create element ${family} ${name} ${set} { ${element} }\n`);
+      const { code, stderr } = await execute([...prefix, ...argv], lines.join(""));
+      const there = new Set([...stderr.matchAll(/^[^\s:]+:(\d+):.*File exists$/gm)].map(([, line]) => Number(line)));
+      if (code !== 0 && there.size === 0 && !alreadyGone(stderr)) throw refusal(argv, stderr);
+      return elements.map((_, index) => there.has(index + 1));
+    },
     close: () => session.close(),
   };
 }

@@ -61,7 +61,8 @@ function elements(command: "add" | "create" | "delete", target: string, lines: r
   return `${command} element ${target} {\n${lines.join(",\n")}\n}\n`;
 }
 
-function elementOf({ address, port }: LeaseKey): string {
+/** `192.0.2.7 . 6 . 22` */
+export function elementOf({ address, port }: LeaseKey): string {
   return `${address.text} . ${PROTOCOLS[port.protocol]} . ${port.number}`;
 }
 

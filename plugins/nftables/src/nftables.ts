@@ -12,6 +12,8 @@ export interface Nftables {
   describe(table: TableName): Promise<string | undefined>;
   /** Every element of a set; undefined when there is no such set. */
   readSet(table: TableName, set: string): Promise<SetReading | undefined>;
+  /** For each of these elements whether its set holds it. Costs the same whatever the size of the set, and changes nothing. */
+  holds(table: TableName, elements: readonly ElementName[]): Promise<boolean[]>;
   /** Ends processes that are kept. Idempotent. */
   close(): Promise<void>;
 }
@@ -19,6 +21,12 @@ export interface Nftables {
 export interface TableName {
   readonly family: "inet" | "ip" | "ip6";
   readonly name: string;
+}
+
+/** An element as `elementOf` writes it. */
+export interface ElementName {
+  readonly set: string;
+  readonly element: string;
 }
 
 export interface SetReading {

@@ -40,7 +40,7 @@ export function full(message: string): WkfsError {
   });
 }
 
-export function missingProgram(program: string): WkfsError {
+function missingProgram(program: string): WkfsError {
   return new WkfsError("HOST_UNSUPPORTED", `the program ${program} is not installed`, {
     hint: "apt-get install nftables",
   });

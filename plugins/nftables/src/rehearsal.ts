@@ -1,4 +1,4 @@
-import type { Nftables, SetReading, TableName } from "./nftables.ts";
+import type { ElementName, Nftables, SetReading, TableName } from "./nftables.ts";
 import { refusal } from "./program.ts";
 
 interface FakeTable {
@@ -86,6 +86,12 @@ export class RehearsalNftables implements Nftables {
     return { json: JSON.stringify({ nftables: [{ set: { family, name: set, table: name, elem } }] }), age: 0 };
   }
 
+  async holds({ family, name }: TableName, elements: readonly ElementName[]): Promise<boolean[]> {
+    this.#sweep();
+    const sets = this.#ruleset.get(`${family} ${name}`)?.sets;
+    return elements.map(({ set, element }) => sets?.get(set)?.elements.has(element) === true);
+  }
+
   async close(): Promise<void> {}
 
   /** The rules of a chain as they stand. */
@@ -165,6 +171,10 @@ export class RehearsalNftables implements Nftables {
       const lines = spec.slice(2, -3).split("; ");
       if (!sets.has(name)) sets.set(name, { lines, elements: new Map() });
       return undefined;
+    }
+    if (verb === "flush") {
+      sets.get(name)?.elements.clear();
+      return sets.has(name) ? undefined : "No such file or directory";
     }
     if (rulesIn(chains).some((text) => text.includes(`@${name} `))) return "Device or resource busy";
     return sets.delete(name) ? undefined : "No such file or directory";

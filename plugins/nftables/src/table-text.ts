@@ -17,7 +17,7 @@ export interface SetText {
   readonly count: number | undefined;
 }
 
-export interface Chain {
+interface Chain {
   /** `type filter hook input priority filter - 10; policy accept;` for a base chain. */
   readonly hook: string | undefined;
   readonly rules: readonly Rule[];
