@@ -18,7 +18,7 @@ const cache =
   process.getuid?.() === 0 ? "/var/cache/wkfs" : join(isAbsolute(caches) ? caches : join(homedir(), ".cache"), "wkfs");
 if (existsSync(cache)) module.enableCompileCache(join(cache, "node"));
 
-const { execute } = await import("@oclif/core");
+const { execute } = await import("@oclif/core/execute");
 const { defaultDataDir, untrustedBecause } = await import("../dist/data-dir.js");
 process.env.WKFS_DATA_DIR ||= defaultDataDir(process.env);
 // oclif runs hooks of installed plugins while it loads: a folder that others can write is not read at all.

@@ -1,4 +1,4 @@
-import { Errors } from "@oclif/core";
+import * as Errors from "@oclif/core/errors";
 import { type ErrorCode, isWkfsError, messageOf } from "@wkfs/core";
 import { EXIT } from "./exit-codes.ts";
 

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Sandbox } from "../testing/wkfs.ts";
 
@@ -59,8 +60,11 @@ describe.concurrent("the client", () => {
     client.kill("SIGTERM");
     expect(await client.ended).toMatchObject({ code: 0, stdout: "" });
     const modules = await client.modules();
-    expect(modules).toContain("core/dist/src/client");
     expect(modules).not.toMatch(HEAVY);
+    // What it has of core is one file.
+    expect(modules).toContain("/cli/bundle/client-side.js");
+    expect(modules).not.toMatch(/node_modules\/(zod|yaml)\//);
+    expect(await readFile(new URL("../bundle/client-side.js", import.meta.url), "utf8")).not.toMatch(HEAVY);
   });
 
   it("reports as lines of JSON", async () => {

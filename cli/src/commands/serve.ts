@@ -1,4 +1,4 @@
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { WkfsCommand } from "../command.ts";
 import { serverConfigPath } from "../config-path.ts";
 import { exitCodesHelp } from "../exit-codes.ts";

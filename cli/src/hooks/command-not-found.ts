@@ -1,4 +1,4 @@
-import type { Hook } from "@oclif/core";
+import type { Hook } from "@oclif/core/hooks";
 import { EXIT } from "../exit-codes.ts";
 import { failureText } from "../failure.ts";
 

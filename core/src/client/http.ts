@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
-import http from "node:http";
-import https from "node:https";
+import type { RequestOptions } from "node:https";
 import { WkfsError, messageOf } from "../model/errors.ts";
 
 /** Largest answer in bytes. */
@@ -17,11 +16,12 @@ export type Post = (
 /** `ca` is a file of PEM certificates to trust in place of the system's. */
 export async function createPost(url: string, ca: string | undefined): Promise<Post> {
   const certificates = ca === undefined ? undefined : await readFile(ca);
-  const secure = url.startsWith("https:");
+  // An `import` of node:http reads all that it exports, and with that loads undici: as long as a knock takes.
+  const { request: send } = process.getBuiltinModule(url.startsWith("https:") ? "node:https" : "node:http");
   return (form, signal) =>
     new Promise((resolve, reject) => {
       const fail = (error: unknown): void => reject(unreachable(url, error));
-      const options: https.RequestOptions = {
+      const options: RequestOptions = {
         method: "POST",
         // A knock is rare and small: no connection is kept for the next one.
         agent: false,
@@ -29,7 +29,7 @@ export async function createPost(url: string, ca: string | undefined): Promise<P
         signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(signal ? [signal] : [])]),
         ...(certificates && { ca: certificates }),
       };
-      const request = (secure ? https : http).request(url, options, (response) => {
+      const request = send(url, options, (response) => {
         const chunks: Buffer[] = [];
         let size = 0;
         response.on("data", (chunk: Buffer) => {

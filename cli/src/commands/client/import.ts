@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { WkfsCommand } from "../../command.ts";
 import { clientDir } from "../../config-path.ts";
 import { exitCodesHelp } from "../../exit-codes.ts";

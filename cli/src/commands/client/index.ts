@@ -31,10 +31,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
 
   async run(): Promise<void> {
     const { flags } = await this.parse(ClientCommand);
-    const [{ loadClientConfig }, { createClient }] = await Promise.all([
-      import("@wkfs/core/config"),
-      import("@wkfs/core/client"),
-    ]);
+    const { createClient, loadClientConfig } = await import("#client-side");
     const client = await createClient({ config: await loadClientConfig(clientConfigPath(flags.config)) });
     await client.keepOpen(stopSignal(), keepOpenReport(this.jsonEnabled()), {
       ports: portsOf(flags),

@@ -17,10 +17,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unreachable", "refused")}`;
 
   async run(): Promise<ServerInfo> {
     const { flags } = await this.parse(ClientInfoCommand);
-    const [{ loadClientConfig }, { createClient }] = await Promise.all([
-      import("@wkfs/core/config"),
-      import("@wkfs/core/client"),
-    ]);
+    const { createClient, loadClientConfig } = await import("#client-side");
     const client = await createClient({ config: await loadClientConfig(clientConfigPath(flags.config)) });
     const info = await client.info();
     this.log(`address  ${info.ip}`);

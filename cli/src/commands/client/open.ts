@@ -30,10 +30,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unreachable", "refused", "partly
 
   async run(): Promise<OpenResult> {
     const { flags } = await this.parse(ClientOpenCommand);
-    const [{ loadClientConfig }, { createClient }] = await Promise.all([
-      import("@wkfs/core/config"),
-      import("@wkfs/core/client"),
-    ]);
+    const { createClient, loadClientConfig } = await import("#client-side");
     const client = await createClient({ config: await loadClientConfig(clientConfigPath(flags.config)) });
     const ports = portsOf(flags);
     const { time } = flags;

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { WkfsCommand } from "../../command.ts";
 import { SERVER_DIR } from "../../config-path.ts";
 import { exitCodesHelp } from "../../exit-codes.ts";
