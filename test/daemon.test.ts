@@ -1,4 +1,4 @@
-import { type Notification, WkfsError } from "@wkfs/core";
+import { type Lease, type Notification, WkfsError, leaseId } from "@wkfs/core";
 import { FakeClock, MemoryFirewall, MemoryStore, settle } from "@wkfs/core/testing";
 import { describe, expect, it, vi } from "vitest";
 import { TestDaemon } from "./support/daemon.ts";
@@ -480,6 +480,35 @@ describe("a packet filter that was changed underneath", () => {
     expect(own.history()).toContain("healed");
     await own.advance(45_000);
     expect(await own.kernel()).toEqual([]);
+  });
+
+  it("is not changed for a lease that one reading lacked and the next one has", async () => {
+    await using own = await TestDaemon.start();
+    await own.ask({ time: 300 });
+    const firewall = own.firewalls[0]!;
+    const list = firewall.list.bind(firewall);
+    let readings = 0;
+    firewall.list = async () => ((readings += 1) === 1 ? { missing: [], leases: [] } : await list());
+    const { length } = firewall.applied;
+    await own.advance(65_000);
+    expect(readings).toBe(2);
+    expect(firewall.applied.length).toBe(length);
+    expect(own.history()).not.toContain("healed");
+  });
+
+  it("starts with exactly what it is to hold, in one change, where it can be given all", async () => {
+    await using own = await TestDaemon.start();
+    await own.ask({ time: 300 });
+    await own.daemon.stop();
+    const firewall = own.firewalls[0]!;
+    const given: (readonly Lease[])[] = [];
+    const replacing = Object.assign(firewall, {
+      replace: async (leases: readonly Lease[]) => void given.push(leases),
+      list: () => Promise.reject(new Error("was read")),
+    });
+    await using again = await TestDaemon.start({ clock: own.clock, store: own.store, firewalls: [replacing] });
+    expect(given.map((leases) => leases.map(leaseId))).toEqual([["10.91.0.2 tcp/22"]]);
+    expect(again.history()).not.toContain("failed");
   });
 
   it("loses an opening that is nobody's, and gets a deadline right that was moved", async () => {

@@ -147,6 +147,18 @@ export function firewallSuite(
       await expectHeld(firewall, [standing]);
     });
 
+    test("replace makes it hold exactly what it is given", async (firewall, subject) => {
+      if (firewall.replace === undefined) return;
+      await firewall.attach();
+      const at = (host: number, seconds: number) => lease(firewall, host, "tcp", 22, subject.now() + seconds * 1000);
+      await firewall.apply(change({ open: [at(1, 60), at(2, 60), at(3, 60)] }));
+      const wanted = [at(2, 60), at(3, 300), at(4, 60)];
+      await firewall.replace(wanted);
+      await expectHeld(firewall, wanted);
+      await firewall.replace([]);
+      await expectHeld(firewall, []);
+    });
+
     test("a restart takes over what is open", async (firewall, subject) => {
       await firewall.attach();
       const standing = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);

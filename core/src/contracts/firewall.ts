@@ -6,7 +6,7 @@ import { type KernelLease, type Lease, type LeaseKey, leaseId } from "../model/l
  * has settled.
  *
  * 1. `attach` once, then again whenever `check` or `list` finds something missing.
- * 2. `apply`, `check` and `list` in any order while attached.
+ * 2. `apply`, `replace`, `check` and `list` in any order while attached.
  * 3. `detach`, or `release` when the closed doors shall stay closed, and nothing after it.
  *
  * Every method rejects with `FIREWALL_FAILED` (or `FIREWALL_FULL`) when the kernel or the program
@@ -29,10 +29,19 @@ export interface Firewall {
    */
   apply(change: FirewallChange): Promise<void>;
 
+  /**
+   * Makes the kernel hold exactly these leases, as one transaction, whatever it holds now: for back ends that write all
+   * faster than they read all. Where it is missing core takes `list` and `apply` at the start.
+   */
+  replace?(leases: readonly Lease[]): Promise<void>;
+
   /** Looks whether the hooks stand, and counts, without reading every lease. Changes nothing. */
   check(): Promise<FirewallCheck>;
 
-  /** Reads back everything that the kernel holds now. Changes nothing. */
+  /**
+   * Reads back everything that the kernel holds now. Changes nothing. A lease that stands may be missing from one
+   * reading of a kernel that moves its elements about meanwhile: core reads again before it believes that.
+   */
   list(): Promise<FirewallState>;
 
   /**

@@ -2,6 +2,7 @@ import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Store } from "../contracts/store.ts";
 import type { Transport } from "../contracts/transport.ts";
 import { messageOf } from "../model/errors.ts";
+import type { Lease } from "../model/lease.ts";
 import type { Firewalls } from "./firewalls.ts";
 import { applyTo, partFor, whole } from "./firewalls.ts";
 import { grantHandler } from "./grants.ts";
@@ -86,16 +87,14 @@ export class Daemon extends Role {
     this.#undo.push({ what: "store", run: () => withTimeLimit(store.close(), STEP_LIMIT, "store: close") });
 
     const now = clock.now();
-    const known = await withTimeLimit(store.leases(), STEP_LIMIT, "store: leases");
-    const standing = policy.uphold(known, now);
-    const ended = known.filter(({ deadline }) => deadline <= now);
+    const { standing, ended, change } = takenOver(
+      await withTimeLimit(store.leases(), STEP_LIMIT, "store: leases"),
+      policy,
+      now,
+    );
     book.put(standing);
-    const expired = ended.length > 0 ? [{ type: "expired", time: now, leases: ended } as const] : [];
-    // Only what differs is written: the rest of a hundred thousand stands there already.
-    const [before, after] = [new Set(known), new Set(standing)];
-    const remove = known.filter((lease) => !after.has(lease));
-    const put = standing.filter((lease) => !before.has(lease));
-    await store.write({ remove, put, append: expired, forgetBefore: now - HISTORY });
+    const append = ended.length > 0 ? [{ type: "expired", time: now, leases: ended } as const] : [];
+    await store.write({ ...change, append, forgetBefore: now - HISTORY });
 
     this.#undo.push({ what: "firewalls", run: () => this.#release() });
     await reconcile.begin();
@@ -174,8 +173,34 @@ export class Daemon extends Role {
       if (this.#parts.firewalls.takes(family)) continue;
       this.#parts.log.warn(
         { family },
-        `no configured firewall takes ${family}: over ${family} the ports are not guarded; add ${name} to the configuration`,
+        `no configured firewall takes ${family}: over ${family} the ports are not guarded; add ${name} or nftables to the configuration`,
       );
     }
   }
+}
+
+/** What becomes of the leases of a former run. Only what differs is written: of a hundred thousand the rest stands there already. */
+function takenOver(
+  known: readonly Lease[],
+  policy: Policy,
+  now: number,
+): {
+  readonly standing: readonly Lease[];
+  readonly ended: readonly Lease[];
+  readonly change: { readonly remove: readonly Lease[]; readonly put: readonly Lease[] };
+} {
+  const standing: Lease[] = [];
+  const ended: Lease[] = [];
+  const remove: Lease[] = [];
+  const put: Lease[] = [];
+  for (const lease of known) {
+    const upheld = policy.uphold(lease, now);
+    if (lease.deadline <= now) ended.push(lease);
+    if (upheld === undefined) remove.push(lease);
+    else {
+      standing.push(upheld);
+      if (upheld !== lease) put.push(upheld);
+    }
+  }
+  return { standing, ended, change: { remove, put } };
 }

@@ -34,7 +34,8 @@ export class Policy {
   /** The name under which a knock goes, or undefined when it is nobody's that we know. */
   clientOf(knock: Knock): string | undefined {
     if (!this.#config.namedKeys) return DEFAULT_KEY_SET;
-    return knock.client !== undefined && this.#sets.has(knock.client) ? knock.client : undefined;
+    // The text of the configuration: one for all leases, where that of the knock would be one for each.
+    return knock.client === undefined ? undefined : this.#sets.get(knock.client)?.name;
   }
 
   /**
@@ -76,15 +77,14 @@ export class Policy {
   }
 
   /**
-   * What is left at `now` of leases that a former run gave: those that have time left, for ports that are still
-   * protected, and for no longer than a new lease would last. So neither a changed configuration nor a clock that
-   * was wrong keeps a port open. What is as it was is the same object.
+   * What is left at `now` of a lease that a former run gave, if it has time left and its port is still protected: for no
+   * longer than a new one would last. So neither a changed configuration nor a clock that was wrong keeps a port
+   * open. The same object when it is as it was.
    */
-  uphold(leases: readonly Lease[], now: number): Lease[] {
+  uphold(lease: Lease, now: number): Lease | undefined {
     const { protect } = this.#config;
+    if (lease.deadline <= now || !includesPort(protect, lease.port)) return undefined;
     const latest = now + protect.maxTime * 1000;
-    return leases
-      .filter(({ deadline, port }) => deadline > now && includesPort(protect, port))
-      .map((lease) => (lease.deadline <= latest ? lease : { ...lease, deadline: latest }));
+    return lease.deadline <= latest ? lease : { ...lease, deadline: latest };
   }
 }

@@ -15,11 +15,23 @@ export function createLogger({ name, level = "info" }: { readonly name: string; 
     {
       name,
       level,
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: timestamps(),
       formatters: { level: (label) => ({ level: label }), log: withoutSecrets },
     },
     gathered(2),
   );
+}
+
+/** As pino writes the time, but formatted once a millisecond and not once a line. */
+function timestamps(): () => string {
+  let of = 0;
+  let text = "";
+  return () => {
+    const now = Date.now();
+    if (now !== of) text = `,"time":"${new Date(now).toISOString()}"`;
+    of = now;
+    return text;
+  };
 }
 
 /**
