@@ -1,9 +1,11 @@
-import { type Lease, type Notification, WkfsError, leaseId } from "@wkfs/core";
+import { type FirewallCheck, type LeaseKey, type Notification, WkfsError, leaseId, parseAddress } from "@wkfs/core";
 import { FakeClock, MemoryFirewall, MemoryStore, settle } from "@wkfs/core/testing";
 import { describe, expect, it, vi } from "vitest";
 import { TestDaemon } from "./support/daemon.ts";
 
 const TCP22 = { proto: "TCP", num: 22 };
+/** So many leases that a start does not compare all. */
+const MANY = 10_001;
 const refusal = (code: string) => ({ success: false, errorcode: code });
 const failing = (code: "FIREWALL_FAILED" | "STORE_FAILED") => () => {
   throw new WkfsError(code, "told to fail");
@@ -496,19 +498,41 @@ describe("a packet filter that was changed underneath", () => {
     expect(own.history()).not.toContain("healed");
   });
 
-  it("starts with exactly what it is to hold, in one change, where it can be given all", async () => {
-    await using own = await TestDaemon.start();
-    await own.ask({ time: 300 });
-    await own.daemon.stop();
-    const firewall = own.firewalls[0]!;
-    const given: (readonly Lease[])[] = [];
-    const replacing = Object.assign(firewall, {
-      replace: async (leases: readonly Lease[]) => void given.push(leases),
-      list: () => Promise.reject(new Error("was read")),
-    });
-    await using again = await TestDaemon.start({ clock: own.clock, store: own.store, firewalls: [replacing] });
-    expect(given.map((leases) => leases.map(leaseId))).toEqual([["10.91.0.2 tcp/22"]]);
-    expect(again.history()).not.toContain("failed");
+  it.each([
+    ["counts", (gone: boolean): Partial<FirewallCheck> => ({ count: gone ? 0 : MANY })],
+    [
+      "looks for a few",
+      (gone: boolean, sample: readonly LeaseKey[]): Partial<FirewallCheck> => ({ absent: gone ? sample : [] }),
+    ],
+  ])("is read at the start when many are lost, and else in the first round, where it %s", async (_, found) => {
+    for (const gone of [false, true]) {
+      await using own = await TestDaemon.start();
+      await own.daemon.stop();
+      const firewall = own.firewalls[0]!;
+      const leases = Array.from({ length: MANY }, (_, index) => ({
+        address: parseAddress(`10.1.${index >> 8}.${index & 255}`),
+        port: { protocol: "tcp", number: 22 } as const,
+        client: "default",
+        openedAt: own.clock.now(),
+        deadline: own.clock.now() + 300_000,
+      }));
+      await own.store.open();
+      await own.store.write({ put: leases });
+      if (!gone) for (const lease of leases) firewall.kernel.set(leaseId(lease), lease);
+      const samples: number[] = [];
+      firewall.check = async (sample = []) => (
+        samples.push(sample.length),
+        { missing: [], count: undefined, ...found(gone, sample) }
+      );
+      const list = vi.spyOn(firewall, "list");
+      await using again = await TestDaemon.start({ clock: own.clock, store: own.store, firewalls: [firewall] });
+      expect(samples.length).toBe(1);
+      expect(samples[0]).toBeGreaterThan(8);
+      expect(list.mock.calls.length > 0).toBe(gone);
+      expect((await again.kernel()).length).toBe(MANY);
+      await again.advance(2000);
+      expect(list).toHaveBeenCalled();
+    }
   });
 
   it("loses an opening that is nobody's, and gets a deadline right that was moved", async () => {

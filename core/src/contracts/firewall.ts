@@ -6,7 +6,7 @@ import { type KernelLease, type Lease, type LeaseKey, leaseId } from "../model/l
  * has settled.
  *
  * 1. `attach` once, then again whenever `check` or `list` finds something missing.
- * 2. `apply`, `replace`, `check` and `list` in any order while attached.
+ * 2. `apply`, `check` and `list` in any order while attached.
  * 3. `detach`, or `release` when the closed doors shall stay closed, and nothing after it.
  *
  * Every method rejects with `FIREWALL_FAILED` (or `FIREWALL_FULL`) when the kernel or the program
@@ -30,13 +30,10 @@ export interface Firewall {
   apply(change: FirewallChange): Promise<void>;
 
   /**
-   * Makes the kernel hold exactly these leases, as one transaction, whatever it holds now: for back ends that write all
-   * faster than they read all. Where it is missing core takes `list` and `apply` at the start.
+   * Looks whether the hooks stand, and whether leases are gone, without reading every lease: counts them, or where that
+   * is not cheap looks for those of `sample`, a few that must stand. Changes nothing.
    */
-  replace?(leases: readonly Lease[]): Promise<void>;
-
-  /** Looks whether the hooks stand, and counts, without reading every lease. Changes nothing. */
-  check(): Promise<FirewallCheck>;
+  check(sample?: readonly LeaseKey[]): Promise<FirewallCheck>;
 
   /**
    * Reads back everything that the kernel holds now. Changes nothing. A lease that stands may be missing from one
@@ -78,11 +75,13 @@ export interface FirewallChange {
   readonly before: readonly Lease[];
 }
 
-/** What is wrong with the hooks, in words for the log and the mail; empty when all stand. */
 export interface FirewallCheck {
+  /** What is wrong with the hooks, in words for the log and the mail; empty when all stand. */
   readonly missing: readonly string[];
   /** Leases in the kernel, where counting is cheap. Ended ones that it has not swept may count. */
   readonly count: number | undefined;
+  /** Where it does not count: those of the sample that the kernel does not hold. */
+  readonly absent?: readonly LeaseKey[];
 }
 
 export interface FirewallState {

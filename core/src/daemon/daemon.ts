@@ -87,7 +87,7 @@ export class Daemon extends Role {
     this.#undo.push({ what: "store", run: () => withTimeLimit(store.close(), STEP_LIMIT, "store: close") });
 
     const now = clock.now();
-    const { standing, ended, change } = takenOver(
+    const { standing, ended, change, cut } = takenOver(
       await withTimeLimit(store.leases(), STEP_LIMIT, "store: leases"),
       policy,
       now,
@@ -97,7 +97,7 @@ export class Daemon extends Role {
     await store.write({ ...change, append, forgetBefore: now - HISTORY });
 
     this.#undo.push({ what: "firewalls", run: () => this.#release() });
-    await reconcile.begin();
+    await reconcile.begin(cut);
     this.#undo.push({ what: "reconcile", run: async () => reconcile.stop() });
     this.#warnOfFamilies();
 
@@ -188,6 +188,8 @@ function takenOver(
   readonly standing: readonly Lease[];
   readonly ended: readonly Lease[];
   readonly change: { readonly remove: readonly Lease[]; readonly put: readonly Lease[] };
+  /** Whether the kernel may hold some for longer than they last now. */
+  readonly cut: boolean;
 } {
   const standing: Lease[] = [];
   const ended: Lease[] = [];
@@ -202,5 +204,5 @@ function takenOver(
       if (upheld !== lease) put.push(upheld);
     }
   }
-  return { standing, ended, change: { remove, put } };
+  return { standing, ended, change: { remove, put }, cut: put.length > 0 || remove.length > ended.length };
 }

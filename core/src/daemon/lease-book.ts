@@ -1,6 +1,9 @@
 import type { AddressFamily } from "../model/address.ts";
 import { type Lease, type LeaseKey, leaseId } from "../model/lease.ts";
 
+/** How many are drawn for a sample: when half of all leases are gone, one in 65,000 samples does not show it. */
+const SOME = 16;
+
 /** A lease and its place in the heap. */
 interface Entry {
   lease: Lease;
@@ -36,6 +39,16 @@ export class LeaseBook {
       ending.push(at * 2 + 1, at * 2 + 2);
     }
     return count;
+  }
+
+  /** A few leases of these families that last longer than until `time`, by chance; fewer where there are few. */
+  some(families: readonly AddressFamily[], time: number): Lease[] {
+    const found = new Set<Lease>();
+    for (let tries = 0; tries < SOME; tries += 1) {
+      const lease = this.#heap[Math.floor(Math.random() * this.#heap.length)]?.lease;
+      if (lease !== undefined && lease.deadline > time && families.includes(lease.address.family)) found.add(lease);
+    }
+    return [...found];
   }
 
   get(id: string): Lease | undefined {

@@ -1,4 +1,4 @@
-import type { Firewall, FirewallChange } from "../contracts/firewall.ts";
+import type { Firewall } from "../contracts/firewall.ts";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import { messageOf } from "../model/errors.ts";
 import { type KernelLease, type Lease, leaseId } from "../model/lease.ts";
@@ -13,6 +13,8 @@ import type { Transactions } from "./transactions.ts";
 /** Milliseconds between two looks at the hooks, and between two comparisons of every lease. */
 const CHECK_EVERY = 2000;
 const COMPARE_EVERY = 60_000;
+/** Most leases that one change mends; so many are also compared at the start without asking whether they need to be. */
+const PART = 10_000;
 /** Milliseconds by which the kernel may be ahead of us with a lease that is just ending. */
 const SLACK = 250;
 /** Milliseconds by which the time of day must go back at once to be called a step: NTP's slewing stays below. */
@@ -46,14 +48,18 @@ export class Reconcile {
     this.#parts = parts;
   }
 
-  /** Makes the hooks and brings every kernel to what the book says; a failure is the start's failure. */
-  async begin(): Promise<void> {
+  /**
+   * Makes the hooks and brings every kernel to what the book says; a failure is the start's failure. Where many leases of
+   * a former run stand there still, as far as a quick look shows, a thorough one waits for the first round, unless
+   * `thorough` is set.
+   */
+  async begin(thorough: boolean): Promise<void> {
     this.#offset = this.#parts.clock.now() - this.#parts.clock.steady();
     for (const firewall of this.#parts.firewalls.all) {
       await whole(firewall, "attach", firewall.plugin.attach());
-      const { replace } = firewall.plugin;
-      if (replace === undefined) await this.#compare(firewall);
-      else await whole(firewall, "replace", replace.call(firewall.plugin, this.#expected(firewall.plugin)));
+      if (thorough || this.#parts.book.size <= PART || (await this.#check(firewall)).lost)
+        await this.#compare(firewall);
+      else this.#parts.transactions.suspect = true;
     }
     this.#comparedAt = this.#parts.clock.now();
     this.#armTimer();
@@ -121,14 +127,25 @@ export class Reconcile {
   }
 
   async #look(firewall: Named<Firewall>, everything: boolean): Promise<void> {
-    const { missing, count } = await whole(firewall, "check", firewall.plugin.check());
+    const { missing, lost } = await this.#check(firewall);
     if (missing.length > 0) await whole(firewall, "attach", firewall.plugin.attach());
-    const { families } = firewall.plugin.capabilities;
-    const short = count !== undefined && count < this.#parts.book.lasting(families, this.#parts.clock.now() + SLACK);
-    const found = [...missing, ...(missing.length > 0 || short || everything ? await this.#compare(firewall) : [])];
+    const found = [...missing, ...(missing.length > 0 || lost || everything ? await this.#compare(firewall) : [])];
     if (found.length === 0) return;
     this.#parts.log.warn({ firewall: firewall.name, found }, "the packet filter had been changed; it is put right");
     await this.#parts.journal.record({ type: "healed", time: this.#parts.clock.now(), firewall: firewall.name, found });
+  }
+
+  /** What is wrong with the hooks, and whether leases are gone. */
+  async #check(firewall: Named<Firewall>): Promise<{ readonly missing: readonly string[]; readonly lost: boolean }> {
+    const { book, clock } = this.#parts;
+    const { families } = firewall.plugin.capabilities;
+    const time = clock.now() + SLACK;
+    const work = firewall.plugin.check(book.some(families, time));
+    const { missing, absent = [], count } = await whole(firewall, "check", work);
+    // What ended while it was looked for is not lost.
+    const last = clock.now() + SLACK;
+    const gone = absent.some((key) => (book.get(leaseId(key))?.deadline ?? 0) > last);
+    return { missing, lost: gone || (count !== undefined && count < book.lasting(families, time)) };
   }
 
   async #failed(name: string, what: string): Promise<void> {
@@ -155,27 +172,43 @@ export class Reconcile {
   async #compare(firewall: Named<Firewall>): Promise<string[]> {
     const read = async () => (await whole(firewall, "list", firewall.plugin.list())).leases;
     const { resolution } = firewall.plugin.capabilities;
-    const compared = (leases: readonly KernelLease[]) =>
-      difference(this.#expected(firewall.plugin), leases, resolution, (id) => this.#parts.book.get(id));
-    const leases = await read();
-    let { change, found, missing } = compared(leases);
-    // A kernel that is just moving a large set to more room passes over elements that it reads out: only what is missing twice is.
-    if (missing > 0) ({ change, found, missing } = compared([...leases, ...(await read())]));
-    if (change.open.length + change.close.length > 0) await applyTo(firewall, change);
-    return found;
+    const compared = (held: readonly KernelLease[]) =>
+      difference(this.#expected(firewall.plugin), held, resolution, (id) => this.#parts.book.get(id));
+    const first = await read();
+    let differs = compared(first);
+    // A kernel that just moves a large set to more room passes over elements when it is read: what is missing twice is missing.
+    if (differs.missing.length > 0) differs = compared([...first, ...(await read())]);
+    const { foreign, missing, off } = differs;
+    for (const close of inParts(foreign)) await applyTo(firewall, { open: [], close, before: [] });
+    for (const open of inParts(missing)) await applyTo(firewall, { open, close: [], before: [] });
+    for (const open of inParts(off)) await applyTo(firewall, { open, close: [], before: open });
+    return [
+      ...(missing.length > 0 ? [`${missing.length} lease(s) were missing`] : []),
+      ...(off.length > 0 ? [`${off.length} lease(s) had another deadline`] : []),
+      ...(foreign.length > 0
+        ? [`${foreign.length} opening(s) were nobody's lease: ${foreign.slice(0, 5).map(leaseId).join(", ")}`]
+        : []),
+    ];
   }
 }
 
+/** What the kernel lacks, has with another deadline, and has though it is nobody's. */
+interface Difference {
+  readonly missing: readonly Lease[];
+  readonly off: readonly Lease[];
+  readonly foreign: readonly KernelLease[];
+}
+
 /**
- * What must change so that the kernel holds `expected` and nothing else. A time left may differ by two
- * steps of the kernel's counting, one for rounding up when it was written and one for reading it.
+ * How the kernel differs from what is expected. A time left may differ by two steps of the kernel's counting, one for
+ * rounding up when it was written and one for reading it.
  */
 function difference(
   expected: readonly Lease[],
   kernel: readonly KernelLease[],
   resolution: number,
   known: (id: string) => Lease | undefined,
-): { readonly change: FirewallChange; readonly found: string[]; readonly missing: number } {
+): Difference {
   const held = new Map<string, KernelLease>();
   for (const lease of kernel) held.set(leaseId(lease), lease);
   const tolerance = 2 * resolution + SLACK;
@@ -189,17 +222,10 @@ function difference(
     held.delete(id);
   }
   // A lease that is just ending is in the book, though no longer expected.
-  const foreign = [...held].flatMap(([id, lease]) => (known(id) === undefined ? [lease] : []));
-  const found = [
-    ...(missing.length > 0 ? [`${missing.length} lease(s) were missing`] : []),
-    ...(off.length > 0 ? [`${off.length} lease(s) had another deadline`] : []),
-    ...(foreign.length > 0
-      ? [`${foreign.length} opening(s) were nobody's lease: ${foreign.slice(0, 5).map(leaseId).join(", ")}`]
-      : []),
-  ];
-  return {
-    change: { open: [...missing, ...off], close: foreign, before: off },
-    found,
-    missing: missing.length,
-  };
+  return { missing, off, foreign: [...held].flatMap(([id, lease]) => (known(id) === undefined ? [lease] : [])) };
+}
+
+/** Of any number of leases as many at a time as one change takes within its time limit. */
+function* inParts<Key>(leases: readonly Key[]): Generator<readonly Key[]> {
+  for (let at = 0; at < leases.length; at += PART) yield leases.slice(at, at + PART);
 }

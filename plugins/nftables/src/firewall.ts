@@ -10,12 +10,11 @@ import {
   type PluginContext,
   WkfsError,
   inverse,
-  leaseId,
   messageOf,
 } from "@wkfs/core";
 import type { NftablesConfig } from "./config.ts";
 import { type Layout, layoutOf } from "./layout.ts";
-import { MAX_TIMEOUT, changeCommands, elementOf, flushCommands, parseElements } from "./lease-text.ts";
+import { MAX_TIMEOUT, changeCommands, elementOf, parseElements } from "./lease-text.ts";
 import { type Nftables, Unanswered } from "./nftables.ts";
 import { full } from "./program.ts";
 import {
@@ -29,7 +28,6 @@ import {
   unfitSets,
   written,
 } from "./ruleset.ts";
-import { Samples } from "./samples.ts";
 import { type Table, parseTable } from "./table-text.ts";
 
 /** Leases as elements of two sets, which the kernel ends by itself, and a chain whose rules look into them. */
@@ -39,7 +37,6 @@ export class NftablesFirewall implements Firewall {
   readonly #layout: Layout;
   /** Our chain as this nft printed it when we had made it: versions differ in words, so it is not compared to ours. */
   #printed: readonly string[];
-  readonly #samples: Samples;
   #attached = false;
 
   constructor(config: NftablesConfig, context: PluginContext, nftables: Nftables) {
@@ -47,7 +44,6 @@ export class NftablesFirewall implements Firewall {
     this.#nftables = nftables;
     this.#layout = layoutOf(config, context.protect);
     this.#printed = written(this.#layout);
-    this.#samples = new Samples(this.#layout, context.clock);
   }
 
   get capabilities(): FirewallCapabilities {
@@ -91,10 +87,8 @@ export class NftablesFirewall implements Firewall {
   async apply(change: FirewallChange): Promise<void> {
     this.#refuseHomeless([...change.open, ...change.close]);
     if (change.open.length + change.close.length === 0) return;
-    this.#samples.closing(change.close);
     try {
       await this.#write(change);
-      this.#samples.opened(change.open);
     } catch (error) {
       // It may have happened. When even taking it back fails, the first failure says why.
       if (error instanceof Unanswered) await this.#write(inverse(change)).catch(() => {});
@@ -102,33 +96,17 @@ export class NftablesFirewall implements Firewall {
     }
   }
 
-  /** Writing 100,000 takes a second, reading them two to three. */
-  async replace(leases: readonly Lease[]): Promise<void> {
-    this.#refuseHomeless(leases);
-    const now = this.#context.clock.now();
-    try {
-      await this.#nftables.write(
-        flushCommands(this.#layout) + changeCommands(this.#layout, { open: leases, close: [], before: [] }, now),
-      );
-    } catch (error) {
-      throw beyondHearing(error) ? this.#overflow(error, leases) : error;
-    }
-    this.#samples.read(leases);
-  }
-
-  async check(): Promise<FirewallCheck> {
+  /** nft 1.0 does not say how many elements a set has, and reading all takes seconds at 100,000. */
+  async check(sample: readonly LeaseKey[] = []): Promise<FirewallCheck> {
     const table = await this.#table();
     const counts = [...this.#layout.sets.values()].map((set) => table?.sets.get(set)?.count);
     const count = counts.reduce((sum, one) => (sum === undefined || one === undefined ? undefined : sum + one), 0);
     const missing = this.#missing(table);
-    return { missing: missing.length > 0 ? missing : await this.#emptied(), count };
+    return { missing, absent: count === undefined && missing.length === 0 ? await this.#absent(sample) : [], count };
   }
 
   async list(): Promise<FirewallState> {
-    const missing = this.#missing(await this.#table());
-    const leases = await this.#leases();
-    this.#samples.read(leases);
-    return { missing, leases };
+    return { missing: this.#missing(await this.#table()), leases: await this.#leases() };
   }
 
   async release(): Promise<void> {
@@ -178,16 +156,11 @@ export class NftablesFirewall implements Firewall {
     return most > this.#layout.size ? full(`no room for ${leases.length} leases: ${messageOf(error)}`) : error;
   }
 
-  /** What proves that elements are gone that nobody closed. */
-  async #emptied(): Promise<string[]> {
-    const samples = this.#samples.standing();
-    const elements = samples.map(({ set, key }) => ({ set, element: elementOf(key) }));
+  async #absent(sample: readonly LeaseKey[]): Promise<LeaseKey[]> {
+    const mine = sample.filter(({ address }) => this.#layout.sets.has(address.family));
+    const elements = mine.map((key) => ({ set: this.#layout.sets.get(key.address.family)!, element: elementOf(key) }));
     const held = await this.#nftables.holds(this.#layout.table, elements);
-    return samples.flatMap((sample, index) =>
-      held[index] === true || !this.#samples.stands(sample)
-        ? []
-        : [`${leaseId(sample.key)} is gone from the set ${sample.set}`],
-    );
+    return mine.filter((_, index) => held[index] !== true);
   }
 
   async #leases(): Promise<KernelLease[]> {

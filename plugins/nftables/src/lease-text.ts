@@ -56,11 +56,6 @@ export function changeCommands(layout: Layout, { open, close, before }: Firewall
   return commands.join("");
 }
 
-/** The commands that close everything: before others of the same transaction, so that what they open stays open all along. */
-export function flushCommands({ table, sets }: Layout): string {
-  return [...sets.values()].map((set) => `flush set ${table.family} ${table.name} ${set}\n`).join("");
-}
-
 /** A line an element: nft repeats the line that an error is in. */
 function elements(command: "add" | "create" | "delete", target: string, lines: readonly string[]): string {
   return `${command} element ${target} {\n${lines.join(",\n")}\n}\n`;
