@@ -177,7 +177,7 @@ export class Reconcile {
     const first = await read();
     let differs = compared(first);
     // A kernel that just moves a large set to more room passes over elements when it is read: what is missing twice is missing.
-    if (differs.missing.length > 0) differs = compared([...first, ...(await read())]);
+    if (first.length > 0 && differs.missing.length > 0) differs = compared([...first, ...(await read())]);
     const { foreign, missing, off } = differs;
     for (const close of inParts(foreign)) await applyTo(firewall, { open: [], close, before: [] });
     for (const open of inParts(missing)) await applyTo(firewall, { open, close: [], before: [] });
