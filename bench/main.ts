@@ -3,14 +3,19 @@ import { constants } from "node:os";
 import { Bench, type Family } from "./bench.ts";
 import { describeMachine, machineText } from "./machine.ts";
 import { type BenchOptions, USAGE, readOptions } from "./options.ts";
+import { ending } from "./rows/ending.ts";
 import { gateway } from "./rows/gateway.ts";
+import { idle } from "./rows/idle.ts";
 import { knock } from "./rows/knock.ts";
 import { leases } from "./rows/leases.ts";
+import { memory } from "./rows/memory.ts";
+import { packet } from "./rows/packet.ts";
+import { restart } from "./rows/restart.ts";
 import { startUp } from "./rows/start-up.ts";
 import { Stage } from "./stage.ts";
 import { jsonOf, tableOf } from "./table.ts";
 
-const FAMILIES: readonly Family[] = [knock, leases, gateway, startUp];
+const FAMILIES: readonly Family[] = [knock, leases, ending, packet, gateway, memory, restart, idle, startUp];
 
 /** Gives the exit code: 1 when a row that was to be measured could not be. */
 async function run({ scale, only, json }: BenchOptions, signal: AbortSignal): Promise<number> {

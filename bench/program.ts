@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 
@@ -40,17 +41,24 @@ export class Program implements AsyncDisposable {
     return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Waits until the log holds this text; rejects when the program ends without. */
-  async says(text: string, limit = 60_000): Promise<void> {
+  /** Bytes of the log. */
+  get logged(): number {
+    return statSync(this.#log!).size;
+  }
+
+  /** Waits until the log holds this text, from some byte on; rejects when the program ends without. */
+  async says(text: string, { limit = 60_000, from = 0 } = {}): Promise<void> {
     const file = await open(this.#log!, "r");
+    let at = from;
     try {
       const end = performance.now() + limit;
       let seen = "";
       for (;;) {
         const { running } = this;
         for (;;) {
-          const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536));
+          const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, at);
           if (bytesRead === 0) break;
+          at += bytesRead;
           seen = seen.slice(-text.length) + buffer.toString("utf8", 0, bytesRead);
           if (seen.includes(text)) return;
         }

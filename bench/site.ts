@@ -3,8 +3,9 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { NetworkNamespace } from "@wkfs/core/testing";
+import { SqliteStore } from "@wkfs/sqlite";
 import type { Program } from "./program.ts";
-import { type Hosts, SERVER, type Stage } from "./stage.ts";
+import { type Hosts, SERVER, type Stage, clientAddress } from "./stage.ts";
 
 export const CLI = fileURLToPath(new URL("../cli/bin/run.js", import.meta.url));
 /** What is protected: a TCP port, and the UDP port that probes try. */
@@ -23,30 +24,22 @@ const SECTIONS: Readonly<Record<FirewallName, readonly object[]>> = {
   nftables: [{ use: "nftables", mode: "guard" }],
 };
 
-/** Whether a firewall plugin is there to be measured. */
-export function hasFirewall(name: FirewallName): boolean {
-  try {
-    import.meta.resolve(`@wkfs/${name}`);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** wkfs on a host: its configuration and its two processes, as the command line runs them. */
 export class Site {
   readonly server: NetworkNamespace;
   readonly client: NetworkNamespace;
   readonly name: string;
+  readonly firewall: FirewallName;
   readonly config: string;
   readonly store: string;
   readonly keys: string;
   readonly clientConfig: string;
   /** The section `transport` of the configuration. */
-  readonly transport: Readonly<Record<string, unknown>> & { readonly use: string };
+  readonly transport: { readonly use: string; readonly host: string; readonly port: number; readonly secret: string };
   readonly #stage: Stage;
 
-  private constructor(stage: Stage, { server, client }: Hosts, name: string) {
+  private constructor(stage: Stage, { server, client }: Hosts, name: string, firewall: FirewallName) {
+    this.firewall = firewall;
     this.#stage = stage;
     this.server = server;
     this.client = client;
@@ -66,7 +59,7 @@ export class Site {
 
   /** Writes the configuration; `name` is that of its folder and of its logs. */
   static async create(stage: Stage, hosts: Hosts, name: string, firewall: FirewallName): Promise<Site> {
-    const site = new Site(stage, hosts, name);
+    const site = new Site(stage, hosts, name, firewall);
     await mkdir(stage.path(name), { mode: 0o700 });
     const hex = (bytes: number) => randomBytes(bytes).toString("hex");
     const keys = { key1: hex(32), iv1: hex(16), key2: hex(32), iv2: hex(16), sign: hex(20) };
@@ -78,6 +71,8 @@ export class Site {
       transport: site.transport,
       firewall: SECTIONS[firewall],
       store: { use: "sqlite", path: site.store },
+      // The clients of a measurement are few, and knock more often than any.
+      limits: { leases: 250_000, knocksPerSecond: 1_000_000 },
     };
     await writeFile(site.config, JSON.stringify(config));
     await writeFile(
@@ -85,6 +80,53 @@ export class Site {
       JSON.stringify({ url: `http://${SERVER}:${HTTP_PORT}${PATH}`, keys: site.keys }),
     );
     return site;
+  }
+
+  /** Puts leases into the store, for a daemon that takes them over when it starts: they all end at `deadline` (ms). */
+  async seed(count: number, deadline: number): Promise<void> {
+    const store = new SqliteStore(this.store);
+    await store.open();
+    try {
+      const openedAt = Date.now();
+      const port = { protocol: "udp", number: UDP_PORT } as const;
+      const put = Array.from({ length: count }, (_, index) => {
+        const address = { family: "ipv4", text: clientAddress(index), length: 32 } as const;
+        return { address, port, client: "default", openedAt, deadline };
+      });
+      await store.write({ put });
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** How many leases the kernel holds. */
+  async held(): Promise<number> {
+    const { server } = this;
+    if (this.firewall === "iptables") {
+      const about = await server.run("ipset", "list", "-t", "wkfs-v4");
+      return Number(/entries: (\d+)/.exec(about)?.[1] ?? 0);
+    }
+    const elements = await server.run("nft", "--numeric-protocol", "list", "set", "inet", "wkfs", "wkfs_v4");
+    return elements.split(" timeout ").length - 1;
+  }
+
+  /** Empties the set for IPv4, as somebody else might. */
+  async empty(): Promise<void> {
+    if (this.firewall === "iptables") await this.server.run("ipset", "flush", "wkfs-v4");
+    else await this.server.run("nft", "flush", "set", "inet", "wkfs", "wkfs_v4");
+  }
+
+  /** Takes everything of the packet filter away, as a reboot does. */
+  async forget(): Promise<void> {
+    const { server } = this;
+    if (this.firewall === "nftables") await server.run("nft", "flush", "ruleset");
+    else {
+      for (const iptables of ["iptables", "ip6tables"]) {
+        await server.run(iptables, "-F");
+        await server.run(iptables, "-X");
+      }
+      await server.run("ipset", "destroy");
+    }
   }
 
   /** Resolves when the daemon is ready. */

@@ -8,7 +8,7 @@ import { Program } from "./program.ts";
 
 /** Address of a server, and the one that its client's host has by itself. */
 export const SERVER = "10.91.0.1";
-export const CLIENT = "10.91.0.2";
+const CLIENT = "10.91.0.2";
 /** All of these are addresses of the client's host too, so that there are clients enough. */
 const CROWD = "10.128.0.0/9";
 

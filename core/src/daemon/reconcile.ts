@@ -13,8 +13,10 @@ import type { Transactions } from "./transactions.ts";
 /** Milliseconds between two looks at the hooks, and between two comparisons of every lease. */
 const CHECK_EVERY = 2000;
 const COMPARE_EVERY = 60_000;
-/** Most leases that one change mends; so many are also compared at the start without asking whether they need to be. */
-const PART = 10_000;
+/** So many leases are compared at the start without asking whether they need to be. */
+const FEW = 10_000;
+/** Most leases that one change mends: time left is reckoned before it, so they end as late as it takes. */
+const PART = 2500;
 /** Milliseconds by which the kernel may be ahead of us with a lease that is just ending. */
 const SLACK = 250;
 /** Milliseconds by which the time of day must go back at once to be called a step: NTP's slewing stays below. */
@@ -57,8 +59,7 @@ export class Reconcile {
     this.#offset = this.#parts.clock.now() - this.#parts.clock.steady();
     for (const firewall of this.#parts.firewalls.all) {
       await whole(firewall, "attach", firewall.plugin.attach());
-      if (thorough || this.#parts.book.size <= PART || (await this.#check(firewall)).lost)
-        await this.#compare(firewall);
+      if (thorough || this.#parts.book.size <= FEW || (await this.#check(firewall)).lost) await this.#compare(firewall);
       else this.#parts.transactions.suspect = true;
     }
     this.#comparedAt = this.#parts.clock.now();

@@ -1,0 +1,129 @@
+import { fileURLToPath } from "node:url";
+import type { NetworkNamespace } from "@wkfs/core/testing";
+import type { Bench, Family } from "../bench.ts";
+import type { ProbesRequest } from "../load/probes.ts";
+import type { SinkReply, SinkRequest } from "../load/sink.ts";
+import { spread } from "../measure.ts";
+import { atMost } from "../row.ts";
+import { FIREWALLS, type FirewallName, Site, UDP_PORT } from "../site.ts";
+import type { Program } from "../program.ts";
+import { SERVER, type Stage } from "../stage.ts";
+import { Crowd } from "./crowd.ts";
+import { NaiveRules } from "./naive-rules.ts";
+
+/** Clients whose packets are watched, evenly over all. */
+const WATCHED = 100;
+/** Milliseconds from the seeding until all end together: the daemon starts meanwhile. */
+const LEAD = 6000;
+/** Milliseconds before and after the deadline in which packets are sent, and the daemon is asked. */
+const BEFORE = 300;
+const AFTER = 1500;
+/** Rules that the naive way takes out one after the other; the time for all is reckoned from theirs. */
+const NAIVE = 50;
+
+interface Ended {
+  /** Milliseconds after the deadline at which the last packet came through. */
+  readonly lag: number;
+  /** Milliseconds that the longest answer of the daemon took meanwhile. */
+  readonly deafness: number;
+}
+
+/** Leases that end at the same moment: when the last one is shut, and how long the daemon does not answer. */
+export const ending: Family = {
+  name: "ending",
+  async measure(bench) {
+    for (const firewall of FIREWALLS) {
+      for (const count of [1000, 10_000]) {
+        const id = `ending/${firewall}-${count}`;
+        if (bench.wants(id)) await measureOne(bench, id, firewall, count);
+      }
+    }
+  },
+};
+
+async function measureOne(bench: Bench, id: string, firewall: FirewallName, count: number): Promise<void> {
+  const { stage, scale } = bench;
+  const naive = new NaiveRules(await stage.host(), UDP_PORT);
+  const watched = await Watched.make(stage, id.replace("/", "-"), firewall);
+  const ended: Ended[] = [];
+  const { spawned } = await bench.rounds({
+    wkfs: async () => {
+      ended.push(await watched.endTogether(count));
+      return ended.at(-1)!.lag;
+    },
+    spawned: async () => {
+      await naive.fill(count);
+      return (await naive.close(NAIVE)) * count;
+    },
+  });
+  const counted = ended.slice(-scale.rounds);
+  const many = count.toLocaleString("en");
+  const targets = count === 10_000 ? [atMost(50)] : [];
+  bench.report(
+    {
+      id: `${id}/lag`,
+      what: `${many} ending together: the last is shut after its deadline, ${firewall}`,
+      unit: "ms",
+      value: spread(counted.map(({ lag }) => lag)),
+      reference: { what: `spawned \`iptables -D\` for all, reckoned from ${NAIVE}`, value: spawned },
+      targets,
+    },
+    {
+      id: `${id}/deafness`,
+      what: `${many} ending together: the longest answer of the daemon, ${firewall}`,
+      unit: "ms",
+      value: spread(counted.map(({ deafness }) => deafness)),
+      reference: { what: `spawned \`iptables -D\` for all, reckoned from ${NAIVE}`, value: spawned },
+      targets,
+    },
+  );
+}
+
+/** A server with a daemon for each round, and who watches it. */
+class Watched {
+  readonly #stage: Stage;
+  readonly #site: Site;
+  readonly #sink: Program;
+  readonly #probes: Program;
+
+  private constructor(stage: Stage, site: Site, sink: Program, probes: Program) {
+    this.#stage = stage;
+    this.#site = site;
+    this.#sink = sink;
+    this.#probes = probes;
+  }
+
+  static async make(stage: Stage, name: string, firewall: FirewallName): Promise<Watched> {
+    const site = await Site.create(stage, await stage.hosts(), name, firewall);
+    const start = (file: string, host: NetworkNamespace) =>
+      stage.start([process.execPath, fileURLToPath(new URL(`../load/${file}.ts`, import.meta.url))], { host });
+    const sink = await start("sink", site.server);
+    await sink.ask({ port: UDP_PORT } satisfies SinkRequest);
+    return new Watched(stage, site, sink, await start("probes", site.client));
+  }
+
+  async endTogether(count: number): Promise<Ended> {
+    const deadline = Date.now() + LEAD;
+    await this.#site.seed(count, deadline);
+    const daemon = await this.#site.daemon();
+    const crowd = await Crowd.gather(this.#stage, this.#site);
+    if (Date.now() > deadline - BEFORE) throw new Error("the daemon was ready too late");
+    // What is done for the first time takes longer.
+    await crowd.longestWait(deadline - BEFORE);
+    const epoch = Date.now() - Number(process.hrtime.bigint()) / 1e6;
+    const before = await this.#sink.ask<SinkReply>({ last: true } satisfies SinkRequest);
+    const request = {
+      clients: Array.from({ length: WATCHED }, (_, index) => Math.floor((index * count) / WATCHED)),
+      server: SERVER,
+      port: UDP_PORT,
+      from: deadline - BEFORE / 2,
+      until: deadline + AFTER,
+    } satisfies ProbesRequest;
+    const [, deafness] = await Promise.all([this.#probes.ask(request), crowd.longestWait(deadline + AFTER)]);
+    const { last, packets } = await this.#sink.ask<SinkReply>({ last: true } satisfies SinkRequest);
+    if (packets < before.packets + WATCHED) throw new Error("the ports were not open before the deadline");
+    await crowd.end();
+    await daemon.end();
+    return { lag: epoch + Number(last) / 1e6 - deadline, deafness };
+  }
+}
