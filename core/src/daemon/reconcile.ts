@@ -15,8 +15,8 @@ const CHECK_EVERY = 2000;
 const COMPARE_EVERY = 60_000;
 /** So many leases are compared at the start without asking whether they need to be. */
 const FEW = 10_000;
-/** Most leases that one change mends: time left is reckoned before it, so they end as late as it takes. */
-const PART = 2500;
+/** Most leases that one change mends, within its time limit. */
+const PART = 10_000;
 /** Milliseconds by which the kernel may be ahead of us with a lease that is just ending. */
 const SLACK = 250;
 /** Milliseconds by which the time of day must go back at once to be called a step: NTP's slewing stays below. */
