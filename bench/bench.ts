@@ -2,6 +2,7 @@ import { styleText } from "node:util";
 import { type RoundOptions, type Side, type Spread, interleave } from "./measure.ts";
 import type { Scale } from "./options.ts";
 import type { Row } from "./row.ts";
+import { FIREWALLS, type FirewallName } from "./site.ts";
 import type { Stage } from "./stage.ts";
 
 /** Rows that are measured on one set-up. */
@@ -27,6 +28,11 @@ export class Bench {
   /** Whether a row, or any row of a family, is to be measured. */
   wants(id: string): boolean {
     return this.#only.length === 0 || this.#only.some((only) => id.startsWith(only) || only.startsWith(`${id}/`));
+  }
+
+  /** The packet filters to measure. */
+  get firewalls(): readonly FirewallName[] {
+    return this.scale.quick ? ["nftables"] : FIREWALLS;
   }
 
   async rounds<Name extends string>(

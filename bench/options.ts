@@ -18,7 +18,7 @@ export const USAGE = `npm run bench -- [--quick] [--only ROW]… [--rounds N] [-
 
   --quick     fewer rounds and smaller numbers; ends within 60 s
   --only ROW  rows whose name begins so, such as gateway or leases/new
-  --rounds N  rounds of each row (5; 3 with --quick)
+  --rounds N  rounds of each row (5; 1 with --quick)
   --json      the same as JSON
 `;
 
@@ -35,7 +35,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
     },
   });
   if (values.help) return "help";
-  const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) throw new TypeError("--rounds takes 1 to 1000");
   return {
     scale: { quick: values.quick, rounds, warmUp: values.quick ? 0 : 1 },

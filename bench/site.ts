@@ -58,7 +58,13 @@ export class Site {
   }
 
   /** Writes the configuration; `name` is that of its folder and of its logs. */
-  static async create(stage: Stage, hosts: Hosts, name: string, firewall: FirewallName): Promise<Site> {
+  static async create(
+    stage: Stage,
+    hosts: Hosts,
+    name: string,
+    firewall: FirewallName,
+    { workers = 1 } = {},
+  ): Promise<Site> {
     const site = new Site(stage, hosts, name, firewall);
     await mkdir(stage.path(name), { mode: 0o700 });
     const hex = (bytes: number) => randomBytes(bytes).toString("hex");
@@ -67,7 +73,7 @@ export class Site {
     await writeFile(join(stage.path(name), "transport.secret"), hex(40), { mode: 0o600 });
     const config = {
       protect: { tcp: [TCP_PORT], udp: [UDP_PORT], maxTime: LONG },
-      gateway: { listen: `0.0.0.0:${HTTP_PORT}`, path: PATH, keys: site.keys },
+      gateway: { listen: `0.0.0.0:${HTTP_PORT}`, path: PATH, keys: site.keys, workers },
       transport: site.transport,
       firewall: SECTIONS[firewall],
       store: { use: "sqlite", path: site.store },

@@ -5,7 +5,7 @@ import type { ProbesRequest } from "../load/probes.ts";
 import type { SinkReply, SinkRequest } from "../load/sink.ts";
 import { spread } from "../measure.ts";
 import { atMost } from "../row.ts";
-import { FIREWALLS, type FirewallName, Site, UDP_PORT } from "../site.ts";
+import { type FirewallName, Site, UDP_PORT } from "../site.ts";
 import type { Program } from "../program.ts";
 import { SERVER, type Stage } from "../stage.ts";
 import { Crowd } from "./crowd.ts";
@@ -19,7 +19,7 @@ const LEAD = 6000;
 const BEFORE = 300;
 const AFTER = 1500;
 /** Rules that the naive way takes out one after the other; the time for all is reckoned from theirs. */
-const NAIVE = 50;
+const naiveSample = (quick: boolean) => (quick ? 10 : 50);
 
 interface Ended {
   /** Milliseconds after the deadline at which the last packet came through. */
@@ -32,8 +32,8 @@ interface Ended {
 export const ending: Family = {
   name: "ending",
   async measure(bench) {
-    for (const firewall of FIREWALLS) {
-      for (const count of [1000, 10_000]) {
+    for (const firewall of bench.firewalls) {
+      for (const count of bench.scale.quick ? [10_000] : [1000, 10_000]) {
         const id = `ending/${firewall}-${count}`;
         if (bench.wants(id)) await measureOne(bench, id, firewall, count);
       }
@@ -43,6 +43,7 @@ export const ending: Family = {
 
 async function measureOne(bench: Bench, id: string, firewall: FirewallName, count: number): Promise<void> {
   const { stage, scale } = bench;
+  const sample = naiveSample(scale.quick);
   const naive = new NaiveRules(await stage.host(), UDP_PORT);
   const watched = await Watched.make(stage, id.replace("/", "-"), firewall);
   const ended: Ended[] = [];
@@ -53,7 +54,7 @@ async function measureOne(bench: Bench, id: string, firewall: FirewallName, coun
     },
     spawned: async () => {
       await naive.fill(count);
-      return (await naive.close(NAIVE)) * count;
+      return (await naive.close(sample)) * count;
     },
   });
   const counted = ended.slice(-scale.rounds);
@@ -65,7 +66,7 @@ async function measureOne(bench: Bench, id: string, firewall: FirewallName, coun
       what: `${many} ending together: the last is shut after its deadline, ${firewall}`,
       unit: "ms",
       value: spread(counted.map(({ lag }) => lag)),
-      reference: { what: `spawned \`iptables -D\` for all, reckoned from ${NAIVE}`, value: spawned },
+      reference: { what: `spawned \`iptables -D\` for all, reckoned from ${sample}`, value: spawned },
       targets,
     },
     {
@@ -73,7 +74,7 @@ async function measureOne(bench: Bench, id: string, firewall: FirewallName, coun
       what: `${many} ending together: the longest answer of the daemon, ${firewall}`,
       unit: "ms",
       value: spread(counted.map(({ deafness }) => deafness)),
-      reference: { what: `spawned \`iptables -D\` for all, reckoned from ${NAIVE}`, value: spawned },
+      reference: { what: `spawned \`iptables -D\` for all, reckoned from ${sample}`, value: spawned },
       targets,
     },
   );

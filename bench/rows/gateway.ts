@@ -52,15 +52,20 @@ export const gateway: Family = {
     const refusing = await bare("plain", REFUSING_PORT, 403, 0);
     await site.daemon();
     const one = server([HTTP_PORT], [await site.gateway()]);
+    const pair = await Site.create(stage, await stage.hosts(), "gateway-two", "iptables", { workers: 2 });
+    await pair.daemon();
+    const two = server([HTTP_PORT], [await pair.gateway()]);
+    const pairLoad = await stage.start([process.execPath, LOAD], { host: pair.client });
     for (const { kind, what, status, target } of KINDS) {
       const id = `gateway/${kind}`;
       if (!bench.wants(id)) continue;
-      const time = bench.scale.quick ? 500 : 1500;
+      const time = bench.scale.quick ? 300 : 1500;
       const side = (it: Server) => () => rate(load, site, it, { kind, status, time });
       const reference = kind === "garbage" ? refusing : plain;
-      const sides: Record<string, Side> = { wkfs: side(one), plain: side(reference) };
+      const both: Side = () => rate(pairLoad, pair, two, { kind, status, time });
+      const sides: Record<string, Side> = { wkfs: side(one), plain: side(reference), both };
       if (kind !== "garbage") sides["crypto"] = side(crypto);
-      const { wkfs, plain: without, crypto: withCrypto } = await bench.rounds(sides);
+      const { wkfs, plain: without, crypto: withCrypto, both: withTwo } = await bench.rounds(sides);
       const row = { unit: "1/s", value: wkfs } as const;
       bench.report({
         ...row,
@@ -72,6 +77,14 @@ export const gateway: Family = {
         },
         targets: [target],
         note: `${busy("gateway", one)}, ${busy("bare", reference)}`,
+      });
+      bench.report({
+        ...row,
+        id: `${id}/two`,
+        what: `gateway, two workers: ${what}`,
+        value: withTwo,
+        reference: { what: "the same with one worker", value: wkfs! },
+        note: busy("gateway", two),
       });
       if (withCrypto !== undefined) {
         bench.report({

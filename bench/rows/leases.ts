@@ -1,7 +1,7 @@
 import type { Bench, Family } from "../bench.ts";
 import type { Spread } from "../measure.ts";
 import { type Row, type Target, atLeast, timesAtLeast } from "../row.ts";
-import { FIREWALLS, type FirewallName, Site, UDP_PORT } from "../site.ts";
+import { type FirewallName, Site, UDP_PORT } from "../site.ts";
 import { Crowd } from "./crowd.ts";
 import { NaiveRules } from "./naive-rules.ts";
 
@@ -13,7 +13,7 @@ import { NaiveRules } from "./naive-rules.ts";
 export const leases: Family = {
   name: "leases",
   async measure(bench) {
-    for (const firewall of FIREWALLS) {
+    for (const firewall of bench.firewalls) {
       if (bench.wants(`leases/${firewall}`)) await measureFirewall(bench, firewall);
     }
   },
@@ -30,13 +30,13 @@ async function crowd(bench: Bench, name: string, firewall: FirewallName): Promis
 async function measureFirewall(bench: Bench, firewall: FirewallName): Promise<void> {
   const { stage, scale } = bench;
   const burst = scale.quick ? 4000 : 10_000;
-  const levels = scale.quick ? [10, 1000, 10_000] : [10, 1000, 10_000, 100_000];
+  const levels = scale.quick ? [10_000] : [10, 1000, 10_000, 100_000];
   const name = (what: string) => `leases/${firewall}/${what}`;
   const wanted = levels.filter((level) => bench.wants(name(`new-${level}`)));
   const naive = new NaiveRules(await stage.host(), UDP_PORT);
   const naiveRate = (level: number) => async () => {
     await naive.fill(level);
-    return 1000 / (await naive.open(level > 10_000 ? 20 : 100));
+    return 1000 / (await naive.open(level > 10_000 || scale.quick ? 20 : 100));
   };
   const newRow = (level: number, value: Spread, reference: Row["reference"], ...targets: Target[]): Row => ({
     id: name(`new-${level}`),

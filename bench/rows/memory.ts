@@ -38,6 +38,8 @@ export const memory: Family = {
         bench.report({ id: `memory/${role}-${level}`, what, unit: "MB", value: value(`${role}-${level}`), reference });
       }
     }
+    // What is used for the first time weighs more than few leases.
+    if (scale.quick) return;
     bench.report({
       id: "memory/slope",
       what: `memory of the daemon for a lease, from 0 to ${levels.at(-1)!.toLocaleString("en")}`,

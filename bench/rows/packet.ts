@@ -4,7 +4,7 @@ import type { FloodRequest } from "../load/flood.ts";
 import type { SinkRequest } from "../load/sink.ts";
 import type { Side } from "../measure.ts";
 import { timesAtMost } from "../row.ts";
-import { FIREWALLS, type FirewallName, Site, UDP_PORT } from "../site.ts";
+import { type FirewallName, Site, UDP_PORT } from "../site.ts";
 import { type Hosts, SERVER, clientAddress } from "../stage.ts";
 import { Crowd } from "./crowd.ts";
 import { NaiveRules } from "./naive-rules.ts";
@@ -20,7 +20,7 @@ const STRANGER = clientAddress(4_000_000);
 export const packet: Family = {
   name: "packet",
   async measure(bench) {
-    for (const firewall of FIREWALLS) {
+    for (const firewall of bench.firewalls) {
       if (bench.wants(`packet/${firewall}`)) await measureFirewall(bench, firewall);
     }
   },

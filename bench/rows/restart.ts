@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Bench, Family } from "../bench.ts";
 import type { Program } from "../program.ts";
 import { atMost } from "../row.ts";
-import { FIREWALLS, type FirewallName, LONG, Site, UDP_PORT } from "../site.ts";
+import { type FirewallName, LONG, Site, UDP_PORT } from "../site.ts";
 import { NaiveRules } from "./naive-rules.ts";
 
 const MANY = 100_000;
@@ -15,7 +15,7 @@ export const restart: Family = {
   name: "restart",
   async measure(bench) {
     if (bench.scale.quick) return;
-    for (const firewall of FIREWALLS) {
+    for (const firewall of bench.firewalls) {
       if (bench.wants(`restart/${firewall}`)) await measureFirewall(bench, firewall);
     }
   },
