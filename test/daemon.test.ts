@@ -222,9 +222,8 @@ describe("named key sets", () => {
 });
 
 describe("the end of leases", () => {
-  it("comes on the deadline, a thousand at once in a few transactions with room for knocks in between", async () => {
-    await using own = await TestDaemon.start();
-    await Promise.all(
+  const aThousand = (own: TestDaemon) =>
+    Promise.all(
       Array.from({ length: 1000 }, (_, index) =>
         own.ask({
           ip: `10.2.${index >> 8}.${index & 255 || 1}`,
@@ -232,11 +231,50 @@ describe("the end of leases", () => {
         }),
       ),
     );
+
+  it("comes on the deadline, a thousand at once in a few transactions, and is remembered", async () => {
+    await using own = await TestDaemon.start();
+    await aThousand(own);
     const applied = own.firewalls[0]!.applied.length;
     await own.advance(60_000);
     expect(await own.kernel()).toEqual([]);
     expect(own.firewalls[0]!.applied.length).toBe(applied + 4);
     expect(own.daemon.leases.size).toBe(0);
+    expect(own.store.leasesOnDisk.size).toBe(0);
+    const ended = own.store.historyOnDisk.flatMap((event) => (event.type === "expired" ? event.leases : []));
+    expect(ended).toHaveLength(1000);
+  });
+
+  it("leaves room for knocks: one for a door just shut opens it again, and the store keeps that lease", async () => {
+    await using own = await TestDaemon.start();
+    await aThousand(own);
+    const [firewall] = own.firewalls;
+    const order: string[] = [];
+    let answer: Promise<unknown> | undefined;
+    firewall!.onApply = ({ open, close }) => {
+      order.push(open.length > 0 ? "opened" : "shut");
+      const shut = close.find(({ port }) => port.number === 22);
+      if (answer === undefined && shut !== undefined) answer = own.ask({ ip: shut.address.text });
+    };
+    await own.advance(60_000);
+    expect(order).toEqual(["shut", "opened", "shut", "shut", "shut"]);
+    expect(await answer).toMatchObject({ success: true });
+    expect(own.daemon.leases.size).toBe(1);
+    expect(own.store.leasesOnDisk.size).toBe(1);
+  });
+
+  it("is in the history of a daemon that was stopped meanwhile", async () => {
+    await using own = await TestDaemon.start();
+    await aThousand(own);
+    let stopped: Promise<void> | undefined;
+    own.firewalls[0]!.onApply = () => {
+      stopped ??= own.daemon.stop();
+    };
+    await own.advance(60_000);
+    await stopped;
+    const ended = own.store.historyOnDisk.flatMap((event) => (event.type === "expired" ? event.leases : []));
+    expect(ended).toHaveLength(250);
+    expect(own.store.leasesOnDisk.size).toBe(750);
   });
 
   it("is tried again when the kernel refuses, and somebody is told once", async () => {
@@ -577,6 +615,27 @@ describe("a packet filter that was changed underneath", () => {
     await own.advance(200_000);
     expect(own.history()).toEqual(["started", "opened"]);
     expect(own.firewalls[0]!.attached).toBe(1);
+  });
+
+  it("is compared each minute, and less often where that takes long: knocks wait a hundredth of the time at most", async () => {
+    await using own = await TestDaemon.start();
+    const [firewall] = own.firewalls;
+    const list = firewall!.list.bind(firewall);
+    let [reads, takes] = [0, 0];
+    firewall!.list = async () => {
+      reads += 1;
+      await new Promise<void>((resolve) => void own.clock.setTimer(takes, resolve));
+      return await list();
+    };
+    await own.advance(200_000);
+    expect(reads).toBe(3);
+    takes = 3000;
+    await own.advance(60_000);
+    expect(reads).toBe(4);
+    await own.advance(280_000);
+    expect(reads).toBe(4);
+    await own.advance(20_000);
+    expect(reads).toBe(5);
   });
 });
 

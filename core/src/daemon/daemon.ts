@@ -105,7 +105,7 @@ export class Daemon extends Role {
     this.#undo.push({ what: "notifications", run: () => notifications.stop() });
 
     expiry.start();
-    this.#undo.push({ what: "expiry", run: async () => expiry.stop() });
+    this.#undo.push({ what: "expiry", run: () => expiry.stop() });
     transactions.open();
     this.#undo.push({ what: "transactions", run: () => transactions.close() });
     await serial.run(() => journal.record({ type: "started", time: clock.now(), leases: standing.length }));

@@ -1,12 +1,13 @@
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import { messageOf } from "../model/errors.ts";
-import { leaseId } from "../model/lease.ts";
+import type { WkfsEvent } from "../model/event.ts";
+import { type Lease, leaseId } from "../model/lease.ts";
 import type { Firewalls } from "./firewalls.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseBook } from "./lease-book.ts";
 import type { Serial } from "./serial.ts";
 
-/** Most leases that end in one turn: knocks that wait are answered in between. */
+/** Most leases that are shut, or written off, in one turn: knocks that wait are answered in between. */
 const BATCH = 250;
 /** Milliseconds after which a failed closing is tried again. */
 const RETRY = 1000;
@@ -24,10 +25,13 @@ export interface ExpiryParts {
 
 /**
  * Ends leases on their deadline: takes them out of the packet filter, where the kernel has not done so
- * already, then out of the book and the store. A closing that fails is tried again until it succeeds.
+ * already, and out of the book; once every door is shut, out of the store as well. A closing that fails is tried again
+ * until it succeeds.
  */
 export class Expiry {
   readonly #parts: ExpiryParts;
+  /** What is shut, and still in the store. */
+  #shut: Extract<WkfsEvent, { readonly type: "expired" }>[] = [];
   #running = false;
   #cancelTimer: (() => void) | undefined;
   #failing = false;
@@ -41,39 +45,55 @@ export class Expiry {
     this.arm();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#running = false;
     this.#cancelTimer?.();
+    await this.#parts.serial.run(async () => {
+      while (this.#shut.length > 0) await this.#writeOff();
+    });
   }
 
   /** Sets the one timer to the earliest deadline; to be called when the book may have another. */
   arm(least = 0): void {
     const { book, serial, clock } = this.#parts;
     this.#cancelTimer?.();
-    const next = book.nextDeadline();
+    const next = this.#shut.length > 0 ? 0 : book.nextDeadline();
     if (!this.#running || next === undefined) return;
     const wait = Math.min(Math.max(least, next - clock.now()), LONGEST_WAIT);
-    this.#cancelTimer = clock.setTimer(wait, () => void serial.run(() => this.#end()));
+    this.#cancelTimer = clock.setTimer(wait, () => void serial.run(() => this.#turn()));
   }
 
-  async #end(): Promise<void> {
-    const { book, firewalls, journal, clock, log } = this.#parts;
+  async #turn(): Promise<void> {
+    const { book, clock } = this.#parts;
     // Those that could not be closed are the earliest, and must not stand in the way of the others.
     const ended = book.ended(clock.now(), this.#failing ? Infinity : BATCH);
-    if (ended.length > 0) {
-      const { closed, failures } = await firewalls.close(ended);
-      if (closed.length > 0) {
-        book.remove(closed);
-        try {
-          await journal.write({ remove: closed, append: [{ type: "expired", time: clock.now(), leases: closed }] });
-        } catch (error) {
-          log.error({ error: messageOf(error) }, "the store kept leases that have ended; the next start drops them");
-        }
-        log.info({ leases: closed.slice(0, 20).map(leaseId), count: closed.length }, "leases ended");
-      }
-      await this.#note(ended.length - closed.length, failures);
-    }
+    if (ended.length > 0) await this.#close(ended);
+    if (ended.length === 0 || this.#failing) await this.#writeOff();
     this.arm(this.#failing ? RETRY : 0);
+  }
+
+  async #close(ended: readonly Lease[]): Promise<void> {
+    const { book, firewalls, clock, log } = this.#parts;
+    const { closed, failures } = await firewalls.close(ended);
+    if (closed.length > 0) {
+      book.remove(closed);
+      this.#shut.push({ type: "expired", time: clock.now(), leases: closed });
+      log.info({ leases: closed.slice(0, 20).map(leaseId), count: closed.length }, "leases ended");
+    }
+    await this.#note(ended.length - closed.length, failures);
+  }
+
+  /** Takes the leases of one turn that are shut out of the store, but for those that were opened anew meanwhile. */
+  async #writeOff(): Promise<void> {
+    const { book, journal, log } = this.#parts;
+    const event = this.#shut.shift();
+    if (event === undefined) return;
+    const remove = event.leases.filter((lease) => book.get(leaseId(lease)) === undefined);
+    try {
+      await journal.write({ remove, append: [event] });
+    } catch (error) {
+      log.error({ error: messageOf(error) }, "the store kept leases that have ended; the next start drops them");
+    }
   }
 
   /** Tells once of a closing that fails, until one succeeds. */

@@ -10,13 +10,15 @@ import type { Journal } from "./journal.ts";
 import type { Serial } from "./serial.ts";
 import type { Transactions } from "./transactions.ts";
 
-/** Milliseconds between two looks at the hooks, and between two comparisons of every lease. */
+/** Milliseconds between two looks at the hooks, and at least between two comparisons of every lease. */
 const CHECK_EVERY = 2000;
 const COMPARE_EVERY = 60_000;
+/** Nobody is answered while a comparison goes on: it is at most this part of all the time, where nothing was found. */
+const COMPARE_SHARE = 0.01;
 /** So many leases are compared at the start without asking whether they need to be. */
 const FEW = 10_000;
-/** Most leases that one change mends, within its time limit. */
-const PART = 10_000;
+/** Most leases that one change mends: a kernel counts their time from when it has read all of them. */
+const PART = 2_000;
 /** Milliseconds by which the kernel may be ahead of us with a lease that is just ending. */
 const SLACK = 250;
 /** Milliseconds by which the time of day must go back at once to be called a step: NTP's slewing stays below. */
@@ -41,7 +43,8 @@ export class Reconcile {
   readonly #parts: ReconcileParts;
   readonly #failing = new Set<string>();
   #cancelTimer: (() => void) | undefined;
-  #comparedAt = 0;
+  /** When everything is compared again, by the steady clock. */
+  #compareAt = 0;
   /** What the time of day was ahead of the steady clock at the last look. */
   #offset: number | undefined;
   #stopped = false;
@@ -62,7 +65,7 @@ export class Reconcile {
       if (thorough || this.#parts.book.size <= FEW || (await this.#check(firewall)).lost) await this.#compare(firewall);
       else this.#parts.transactions.suspect = true;
     }
-    this.#comparedAt = this.#parts.clock.now();
+    this.#compareAt = this.#parts.clock.steady() + COMPARE_EVERY;
     this.#armTimer();
   }
 
@@ -81,8 +84,8 @@ export class Reconcile {
   async #round(): Promise<void> {
     if (this.#stopped) return;
     await this.#followClock();
-    const everything = this.#parts.transactions.suspect || this.#parts.clock.now() - this.#comparedAt >= COMPARE_EVERY;
-    if (everything) this.#comparedAt = this.#parts.clock.now();
+    const started = this.#parts.clock.steady();
+    const everything = this.#parts.transactions.suspect || started >= this.#compareAt;
     this.#parts.transactions.suspect = false;
     for (const firewall of this.#parts.firewalls.all) {
       try {
@@ -92,6 +95,10 @@ export class Reconcile {
         this.#parts.transactions.suspect = true;
         await this.#failed(firewall.name, messageOf(error));
       }
+    }
+    if (everything) {
+      const ended = this.#parts.clock.steady();
+      this.#compareAt = ended + Math.max(COMPARE_EVERY, (ended - started) / COMPARE_SHARE);
     }
     this.#parts.log.debug({ everything }, "checked the packet filter");
   }
