@@ -193,8 +193,8 @@ describe("texts on the wire", () => {
       { protocol: "tcp", number: 2222 },
       { protocol: "udp", number: 1194 },
     ] as const;
-    expect(Buffer.from(openRequest(NOW, "10.91.0.2", ports, 60)).toString()).toBe(
-      `{"api":"openports","ip":"10.91.0.2","ports":[{"proto":"TCP","num":2222},{"proto":"UDP","num":1194}],"time":60,"ver":1,"ts":${NOW}}`,
+    expect(Buffer.from(openRequest(NOW, "10.91.0.2", ports, 60, "n1")).toString()).toBe(
+      `{"api":"openports","ip":"10.91.0.2","ports":[{"proto":"TCP","num":2222},{"proto":"UDP","num":1194}],"time":60,"ver":1,"ts":${NOW},"nonce":"n1"}`,
     );
     expect(errorReply("missing_time")).toBe(
       '{"success":false,"error":"Missing or invalid \'time\'.","errorcode":"missing_time"}',

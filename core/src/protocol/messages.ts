@@ -66,8 +66,18 @@ export function infoRequest(ts: number, ip?: string): Uint8Array {
   return encoder.encode(JSON.stringify({ api: "getinfo", ver: 1, ts, ...(ip === undefined ? {} : { ip }) }));
 }
 
-export function openRequest(ts: number, ip: string, ports: readonly Port[], time: number): Uint8Array {
-  return encoder.encode(JSON.stringify({ api: "openports", ip, ports: ports.map(wirePort), time, ver: 1, ts }));
+/**
+ * Of two requests of one second the second would be taken for a repeat: `nonce` tells them apart. PHP's server passes
+ * over fields that it does not know.
+ */
+export function openRequest(
+  ts: number,
+  ip: string,
+  ports: readonly Port[],
+  time: number,
+  nonce: string = crypto.randomUUID(),
+): Uint8Array {
+  return encoder.encode(JSON.stringify({ api: "openports", ip, ports: ports.map(wirePort), time, ver: 1, ts, nonce }));
 }
 
 /** A port as it travels: `{"proto":"TCP","num":22}`. */
