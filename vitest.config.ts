@@ -3,7 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["{core,plugins,cli,test,scripts}/**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**"],
+    // The templates are packages of their own: a test makes such packages and runs their tests.
+    exclude: ["**/node_modules/**", "**/dist/**", "cli/templates/**"],
     globalSetup: ["./scripts/test-folder.mjs"],
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -1,4 +1,12 @@
-import { type FirewallCheck, type LeaseKey, type Notification, WkfsError, leaseId, parseAddress } from "@wkfs/core";
+import {
+  type EventType,
+  type FirewallCheck,
+  type LeaseKey,
+  type Notification,
+  WkfsError,
+  leaseId,
+  parseAddress,
+} from "@wkfs/core";
 import { FakeClock, MemoryFirewall, MemoryStore, settle } from "@wkfs/core/testing";
 import { describe, expect, it, vi } from "vitest";
 import { TestDaemon } from "./support/daemon.ts";
@@ -658,6 +666,27 @@ describe("notifications", () => {
     held.resolve();
     await settle();
     expect(own.store.waiting.size).toBe(0);
+  });
+
+  it("go to each notifier by its own choice of events", async () => {
+    const told: Record<string, string[]> = { doors: [], noise: [] };
+    const listener = (name: string, events: EventType[]) => ({
+      name,
+      events,
+      plugin: {
+        notify: async (notification: Notification) =>
+          void told[name]!.push(...notification.events.map(({ type }) => type)),
+        close: async () => {},
+      },
+    });
+    const noise: EventType[] = ["started", "renewed", "refused", "expired"];
+    await using own = await TestDaemon.start({ notifiers: [listener("doors", ["opened"]), listener("noise", noise)] });
+    await own.ask({ time: 10 });
+    await own.advance(1000);
+    await own.ask({ time: 10 });
+    await own.ask({ ports: [{ proto: "TCP", num: 23 }] });
+    await own.advance(120_000);
+    expect(told).toEqual({ doors: ["opened"], noise });
   });
 
   it("are tried again with growing pauses, and come as one message when many waited", async () => {

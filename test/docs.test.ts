@@ -136,6 +136,8 @@ describe("configurations", () => {
       ["iptables", {}],
       ["nftables", {}],
       ["smtp-email", { host: "h", from: "a@b", to: ["c@d"] }],
+      ["webhook", { urlFile: "u" }],
+      ["exec", { command: ["/bin/true"] }],
     ] as const) {
       const { default: plugin } = (await import(`@wkfs/${use}`)) as { default: AnyPlugin };
       const result = await plugin.configSchema["~standard"].validate(config);
@@ -154,6 +156,17 @@ for (const { file, text } of examples) await writeFile(join(folder, file), text)
 const example = async (name: string) => (await import(join(folder, name))) as Record<string, unknown>;
 
 describe("the plugins of PLUGINS.md", () => {
+  it.each([
+    ["notifier", "json-post"],
+    ["firewall", "list-file"],
+    ["store", "json-file"],
+    ["transport", "plain-socket"],
+  ])("are what `wkfs plugins create --kind %s` writes: %s", (kind, name) => {
+    const template = readFileSync(join(root, "cli/templates", kind, "index.ts"), "utf8");
+    const { text } = examples.find(({ file }) => file === `${name}.ts`)!;
+    expect(template.replace('name: "example"', `name: "${name}"`)).toBe(text.replace(/^.*\n/, ""));
+  });
+
   it("compile", async () => {
     const settings = { extends: "../../tsconfig.json", include: ["*.ts"], exclude: [] };
     await writeFile(join(folder, "tsconfig.json"), JSON.stringify(settings));
@@ -163,7 +176,7 @@ describe("the plugins of PLUGINS.md", () => {
   });
 
   it("the notifier has twenty lines or so, and tells of a knock", async () => {
-    expect(examples.find(({ file }) => file === "webhook.ts")!.text.split("\n").length).toBeLessThan(28);
+    expect(examples.find(({ file }) => file === "json-post.ts")!.text.split("\n").length).toBeLessThan(28);
     const received = Promise.withResolvers<string>();
     const hook = createServer((request, response) => {
       let body = "";
@@ -177,8 +190,8 @@ describe("the plugins of PLUGINS.md", () => {
     await once(hook, "listening");
     const url = `http://127.0.0.1:${(hook.address() as AddressInfo).port}/`;
     const link = new MemoryLink();
-    const plugins = [(await example("webhook.ts"))["default"] as AnyPlugin, ...inMemory(link)];
-    const config = await checkServerConfig({ ...sections, notify: [{ use: "webhook", url }] });
+    const plugins = [(await example("json-post.ts"))["default"] as AnyPlugin, ...inMemory(link)];
+    const config = await checkServerConfig({ ...sections, notify: [{ use: "json-post", url }] });
     try {
       await using daemon = await createDaemon({ config, plugins });
       await daemon.start();
@@ -190,13 +203,13 @@ describe("the plugins of PLUGINS.md", () => {
   });
 
   it("the notifier tells failures that may pass from those that will not", async () => {
-    const { default: webhook } = (await example("webhook.ts")) as { default: AnyPlugin };
+    const { default: jsonPost } = (await example("json-post.ts")) as { default: AnyPlugin };
     let status = 404;
     const hook = createServer((_request, response) => void response.writeHead(status).end());
     hook.listen(0, "127.0.0.1");
     await once(hook, "listening");
     const url = `http://127.0.0.1:${(hook.address() as AddressInfo).port}/`;
-    const notifier = (await webhook.create({ url } as never, testContext())) as {
+    const notifier = (await jsonPost.create({ url } as never, testContext())) as {
       notify(notification: object, signal: AbortSignal): Promise<void>;
     };
     const notify = () => notifier.notify({ id: "1", host: "h", events: [] }, AbortSignal.timeout(5000));
@@ -242,9 +255,9 @@ describe("the plugins of PLUGINS.md", () => {
   });
 
   it("an error of a plugin's configuration reads as the page says", async () => {
-    const plugins = [(await example("webhook.ts"))["default"] as AnyPlugin, ...inMemory(new MemoryLink())];
+    const plugins = [(await example("json-post.ts"))["default"] as AnyPlugin, ...inMemory(new MemoryLink())];
     const config = await checkServerConfig(
-      { ...sections, notify: [{ use: "webhook", url: "https://hooks.example.org/wkfs", urls: [] }] },
+      { ...sections, notify: [{ use: "json-post", url: "https://hooks.example.org/wkfs", urls: [] }] },
       { locate: () => "/etc/wkfs/wkfs.yaml:14" },
     );
     const shown = blocks.find(({ page, language }) => page === "PLUGINS.md" && language === "text")!.text.trim();

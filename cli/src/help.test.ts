@@ -11,6 +11,9 @@ const COMMANDS = [
   "client info",
   "client open",
   "client import",
+  "config check",
+  "config schema",
+  "plugins create",
   "install server",
   "install client",
 ];

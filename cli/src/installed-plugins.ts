@@ -39,6 +39,26 @@ export async function importInstalled(use: string, dataDir: string): Promise<Any
   refuseUntrusted(dataDir);
   const plugin = pick(use, await installedIn(dataDir));
   if (plugin === undefined) return undefined;
+  const imported = await importPackage(plugin);
+  if (imported.name !== use) {
+    throw refusal(`(${plugin.name}) calls itself "${imported.name}"`, `Write: use: ${imported.name}`);
+  }
+  return imported;
+}
+
+/** All packages that say they are plugins of wkfs; what else oclif has installed is left alone. Throws `PLUGIN_INVALID`. */
+export async function importAll(dataDir: string): Promise<AnyPlugin[]> {
+  const installed = await installedIn(dataDir);
+  if (installed.length > 0) refuseUntrusted(dataDir);
+  const plugins: AnyPlugin[] = [];
+  for (const plugin of installed) {
+    const { wkfs } = packageSchema.parse(await readJson(join(plugin.root, "package.json")));
+    if (wkfs !== undefined) plugins.push(await importPackage(plugin));
+  }
+  return plugins;
+}
+
+async function importPackage(plugin: Installed): Promise<AnyPlugin> {
   refuseUntrusted(plugin.root);
   const description = packageSchema.parse(await readJson(join(plugin.root, "package.json")));
   const version = description.wkfs?.apiVersion;
@@ -56,9 +76,6 @@ export async function importInstalled(use: string, dataDir: string): Promise<Any
       `(${plugin.name}) has no plugin as its default export`,
       "Look whether this package is a plugin of wkfs.",
     );
-  }
-  if (imported.default.name !== use) {
-    throw refusal(`(${plugin.name}) calls itself "${imported.default.name}"`, `Write: use: ${imported.default.name}`);
   }
   return imported.default;
 }

@@ -12,6 +12,8 @@ const BUNDLED: Readonly<Record<string, () => Promise<{ readonly default: AnyPlug
   sqlite: () => import("@wkfs/sqlite"),
   memory: () => import("@wkfs/memory"),
   "smtp-email": () => import("@wkfs/smtp-email"),
+  webhook: () => import("@wkfs/webhook"),
+  exec: () => import("@wkfs/exec"),
 };
 
 /**
@@ -37,6 +39,14 @@ export async function loadPlugins(
     }
   }
   return [...plugins.values()];
+}
+
+/** All that a configuration could use: the bundled ones, and those that are installed. Throws `PLUGIN_INVALID`. */
+export async function everyPlugin(dataDir: string): Promise<readonly AnyPlugin[]> {
+  const bundled = await Promise.all(Object.values(BUNDLED).map(async (load) => (await load()).default));
+  const { importAll } = await import("./installed-plugins.ts");
+  const names = new Set(bundled.map(({ name }) => name));
+  return [...bundled, ...(await importAll(dataDir)).filter(({ name }) => !names.has(name))];
 }
 
 async function loadPlugin(use: string, dataDir: string): Promise<AnyPlugin> {

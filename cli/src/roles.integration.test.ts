@@ -1,22 +1,12 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { installListPlugins } from "../testing/list-plugins.ts";
-import { Sandbox } from "../testing/wkfs.ts";
+import { Sandbox, freePort } from "../testing/wkfs.ts";
 
 const CONFIG = ["--config", "etc/wkfs.yaml"];
-
-/** A port that nobody has now. */
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** A server as `install server` makes it, whose packet filter and store are lists; and its client. */
 async function installed(host: Sandbox, change: (yaml: string) => string = (yaml) => yaml): Promise<void> {
@@ -92,6 +82,53 @@ describe.concurrent("wkfs", () => {
       role.kill(signal);
       expect((await role.ended).code).toBe(0);
     }
+  });
+
+  it("checks the configuration of both halves, plugins and secrets included, and describes it for editors", async () => {
+    await using host = await Sandbox.create();
+    await installed(host, (yaml) => yaml.replace("notify: []", "notify: [{ use: exec, command: [/bin/true] }]"));
+    const check = await host.wkfs("config", "check", "--json", ...CONFIG);
+    expect(check).toMatchObject({ code: 0, stderr: "" });
+    expect(JSON.parse(check.stdout)).toMatchObject({
+      halves: ["daemon", "gateway"],
+      plugins: ["localhost-tcp", "list-firewall", "list-store", "exec"],
+    });
+    const yaml = await readFile(host.path("etc/wkfs.yaml"), "utf8");
+    await writeFile(host.path("etc/wkfs.yaml"), yaml.replace("command:", "comand:"));
+    const wrong = await host.wkfs("config", "check", ...CONFIG);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(
+      /wkfs\.yaml:\d+: plugin exec: unknown key "notify\.0\.comand"; did you mean "command"\?/,
+    );
+    await writeFile(host.path("etc/wkfs.yaml"), yaml);
+    await chmod(host.path("etc/v1.json"), 0o644);
+    const readable = await host.wkfs("config", "check", ...CONFIG);
+    expect(readable.code).toBe(2);
+    expect(readable.stderr).toContain("v1.json");
+
+    interface Entry {
+      readonly properties: { readonly use: { readonly const: string } };
+    }
+    const schema = JSON.parse((await host.wkfs("config", "schema")).stdout) as {
+      readonly properties: {
+        readonly firewall: { readonly items: { readonly oneOf: Entry[] } };
+        readonly notify: { readonly items: { readonly oneOf: Entry[] } };
+        readonly protect: object;
+      };
+    };
+    const { firewall, notify, protect } = schema.properties;
+    expect(firewall.items.oneOf.map(({ properties }) => properties.use.const)).toEqual(
+      expect.arrayContaining(["iptables", "nftables", "list-firewall"]),
+    );
+    expect(notify.items.oneOf.find(({ properties }) => properties.use.const === "exec")).toMatchObject({
+      properties: {
+        command: { type: "array" },
+        events: { items: { enum: expect.arrayContaining(["refused"]) as unknown } },
+      },
+      required: ["use", "command"],
+      additionalProperties: false,
+    });
+    expect(protect).toMatchObject({ properties: { tcp: { type: "array" } } });
   });
 
   it("checks a configuration without starting, and detaches", async () => {

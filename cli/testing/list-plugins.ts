@@ -54,6 +54,7 @@ export async function installListPlugins(host: Sandbox): Promise<void> {
       type: "module",
       exports: "./index.js",
       oclif: {},
+      wkfs: { apiVersion: 1 },
     };
     await writeFile(`${root}/package.json`, JSON.stringify(description));
     await writeFile(`${root}/index.js`, code);

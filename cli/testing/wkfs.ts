@@ -1,11 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const RUN = join(import.meta.dirname, "..", "bin", "run.js");
 const RECORD = join(import.meta.dirname, "record-modules.js");
+
+/** How this machine reaches the registry of npm, for what installs a plugin. */
+const REGISTRY =
+  /^(node_extra_ca_certs|(https?|no)_?proxy|npm_config_(registry|cafile|userconfig|globalconfig|cache|(https_)?proxy|noproxy))$/i;
+const registry = Object.fromEntries(Object.entries(process.env).filter(([name]) => REGISTRY.test(name)));
 
 export interface Outcome {
   readonly code: number | null;
@@ -53,6 +59,7 @@ export class Sandbox implements AsyncDisposable {
       cwd: this.dir,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
+        ...registry,
         PATH: process.env["PATH"],
         HOME: this.dir,
         WKFS_DATA_DIR: this.path("data"),
@@ -110,4 +117,14 @@ export class Running {
   async modules(): Promise<string> {
     return await readFile(this.#list, "utf8");
   }
+}
+
+/** A port that nobody has now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
 }

@@ -10,6 +10,7 @@ export * from "./contracts/transport.ts";
 export * from "./model/address.ts";
 export * from "./model/errors.ts";
 export * from "./model/event.ts";
+export * from "./model/event-text.ts";
 export * from "./model/knock.ts";
 export * from "./model/lease.ts";
 export * from "./model/port.ts";

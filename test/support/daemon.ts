@@ -1,5 +1,5 @@
 import { checkServerConfig } from "@wkfs/core/config";
-import type { Notifier } from "@wkfs/core";
+import type { EventType, Notifier } from "@wkfs/core";
 import { type Daemon, Services, createDaemon } from "@wkfs/core/daemon";
 import {
   FakeClock,
@@ -16,7 +16,7 @@ export interface TestDaemonOptions {
   readonly clock?: FakeClock;
   readonly store?: MemoryStore;
   readonly firewalls?: readonly MemoryFirewall[];
-  readonly notifiers?: readonly { readonly name: string; readonly plugin: Notifier }[];
+  readonly notifiers?: readonly { readonly name: string; readonly plugin: Notifier; readonly events?: EventType[] }[];
   readonly gateway?: object;
   readonly protect?: object;
   readonly limits?: object;

@@ -65,7 +65,7 @@ function firewallEntry(use: string, { mode, parent, chain }: ServerSettings): En
 export function serverYaml(settings: ServerSettings): string {
   const { protect, gateway, transport, firewall, store, notify } = serverValue(settings);
   return `# wkfs: ports that are closed until somebody with the keys knocks.
-# Check after a change, without touching the host: wkfs daemon --check; wkfs serve --check
+# Check after a change, without touching the host: wkfs config check
 
 # Closed for everybody, opened for one address at a time. A lease lasts maxTime seconds ("10m" is the same as 600)
 # unless the client renews it, which it does.

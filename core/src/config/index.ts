@@ -3,10 +3,12 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { WkfsError, messageOf } from "../model/errors.ts";
+import type { EventType } from "../model/event.ts";
 import type { ProtectedPorts } from "../model/port.ts";
 import { clientSchema, serverSchema } from "./schema.ts";
 import { type ConfigSource, checkConfig, parseYaml, programSource } from "./source.ts";
 
+export { serverJsonSchema } from "./json-schema.ts";
 export { readKeys, readSecret } from "./secret.ts";
 export { type ConfigPath, type ConfigSource, checkConfig } from "./source.ts";
 
@@ -18,6 +20,11 @@ export interface PluginUse {
   readonly use: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly path: readonly (string | number)[];
+}
+
+/** A notifier, and the events that it tells of. */
+export interface NotifierUse extends PluginUse {
+  readonly events: readonly EventType[];
 }
 
 /** The ports and the time that the holders of one set of keys may ask for. Times in seconds. */
@@ -50,7 +57,7 @@ export interface ServerConfig {
   readonly transport: PluginUse | undefined;
   readonly firewall: readonly PluginUse[];
   readonly store: PluginUse | undefined;
-  readonly notify: readonly PluginUse[];
+  readonly notify: readonly NotifierUse[];
   readonly limits: {
     /** Most open leases in all, and for one address. */
     readonly leases: number;
@@ -116,7 +123,7 @@ export async function checkServerConfig(
     transport: file.transport && useOf(file.transport, ["transport"]),
     firewall: (file.firewall ?? []).map((entry, index) => useOf(entry, ["firewall", index])),
     store: file.store && useOf(file.store, ["store"]),
-    notify: file.notify.map((entry, index) => useOf(entry, ["notify", index])),
+    notify: file.notify.map(({ events, ...entry }, index) => ({ ...useOf(entry, ["notify", index]), events })),
     limits: file.limits,
   };
 }

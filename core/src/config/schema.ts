@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseNetwork } from "../model/address.ts";
+import { EVENT_TYPES, TOLD } from "../model/event.ts";
 import { isPortNumber } from "../model/port.ts";
 
 /**
@@ -39,6 +40,15 @@ const network = z.string().superRefine((text, context) => {
 
 /** A plugin and its own configuration, which is not looked into here. */
 const plugin = z.looseObject({ use: z.string().min(1).max(200) });
+
+/** A plugin that tells, and of which events. */
+const notifier = plugin.extend({
+  events: z
+    .array(z.enum(EVENT_TYPES))
+    .min(1)
+    .max(EVENT_TYPES.length)
+    .default([...TOLD]),
+});
 
 const keySetName = z
   .string()
@@ -80,7 +90,7 @@ export const serverSchema = z.strictObject({
   transport: plugin.optional(),
   firewall: z.array(plugin).min(1).max(16).optional(),
   store: plugin.optional(),
-  notify: z.array(plugin).max(16).default([]),
+  notify: z.array(notifier).max(16).default([]),
   limits: z
     .strictObject({
       /** Most open leases in all. */

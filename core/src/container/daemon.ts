@@ -48,9 +48,14 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
       },
       [...PLUGIN_PARTS],
     );
-    core
-      .bind(Services.Notifiers)
-      .toResolvedValue((...parts: PluginParts) => makeAll("notifier", parts[0].notify, parts), [...PLUGIN_PARTS]);
+    core.bind(Services.Notifiers).toResolvedValue(
+      async (...parts: PluginParts) => {
+        const { notify } = parts[0];
+        const made = await makeAll("notifier", notify, parts);
+        return made.map((notifier, index) => ({ ...notifier, events: notify[index]!.events }));
+      },
+      [...PLUGIN_PARTS],
+    );
     core.bind(DaemonId).toResolvedValue(
       (config, clock, log, abort, store, all, notifiers, transport) => {
         const book = new LeaseBook();
@@ -59,7 +64,7 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         const notifications = new Notifications(notifiers, store, hostname(), clock, log);
         const serial = new Serial();
         const journal = new Journal(store, notifications, log);
-        const expiry = new Expiry({ book, firewalls, journal, serial, clock, log });
+        const expiry = new Expiry({ book, firewalls, journal, notifications, serial, clock, log });
         const transactions = new Transactions({
           book,
           policy,

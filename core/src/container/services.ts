@@ -1,9 +1,9 @@
 import type { ServerConfig } from "../config/index.ts";
 import type { Firewall } from "../contracts/firewall.ts";
-import type { Notifier } from "../contracts/notifier.ts";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Store } from "../contracts/store.ts";
 import type { Transport } from "../contracts/transport.ts";
+import type { NotifierFor } from "../daemon/notifications.ts";
 import type { Named } from "../lifecycle/time-limit.ts";
 import { serviceId } from "./service-id.ts";
 
@@ -21,5 +21,5 @@ export const Services = {
   /** Daemon only. */
   Store: serviceId<Store>("Store"),
   Firewalls: serviceId<readonly Named<Firewall>[]>("Firewalls"),
-  Notifiers: serviceId<readonly Named<Notifier>[]>("Notifiers"),
+  Notifiers: serviceId<readonly NotifierFor[]>("Notifiers"),
 } as const;

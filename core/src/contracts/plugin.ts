@@ -58,6 +58,8 @@ export interface ConfigSchema<Config> {
     readonly vendor: string;
     validate(value: unknown): SchemaResult<Config> | Promise<SchemaResult<Config>>;
     readonly types?: { readonly input: unknown; readonly output: Config } | undefined;
+    /** Standard JSON Schema: what `wkfs config schema` shows of the plugin. Without it only its name is known there. */
+    readonly jsonSchema?: { input(options: { readonly target: "draft-2020-12" }): Readonly<Record<string, unknown>> };
   };
 }
 export type SchemaResult<Config> =

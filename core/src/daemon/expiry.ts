@@ -5,6 +5,7 @@ import { type Lease, leaseId } from "../model/lease.ts";
 import type { Firewalls } from "./firewalls.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseBook } from "./lease-book.ts";
+import type { Notifications } from "./notifications.ts";
 import type { Serial } from "./serial.ts";
 
 /** Most leases that are shut, or written off, in one turn: knocks that wait are answered in between. */
@@ -18,6 +19,7 @@ export interface ExpiryParts {
   readonly book: LeaseBook;
   readonly firewalls: Firewalls;
   readonly journal: Journal;
+  readonly notifications: Notifications;
   readonly serial: Serial;
   readonly clock: Clock;
   readonly log: Logger;
@@ -85,15 +87,17 @@ export class Expiry {
 
   /** Takes the leases of one turn that are shut out of the store, but for those that were opened anew meanwhile. */
   async #writeOff(): Promise<void> {
-    const { book, journal, log } = this.#parts;
+    const { book, journal, notifications, log } = this.#parts;
     const event = this.#shut.shift();
     if (event === undefined) return;
     const remove = event.leases.filter((lease) => book.get(leaseId(lease)) === undefined);
+    const enqueue = notifications.address([event]);
     try {
-      await journal.write({ remove, append: [event] });
+      await journal.write({ remove, append: [event], enqueue });
     } catch (error) {
       log.error({ error: messageOf(error) }, "the store kept leases that have ended; the next start drops them");
     }
+    notifications.deliver(enqueue);
   }
 
   /** Tells once of a closing that fails, until one succeeds. */

@@ -3,11 +3,9 @@ import type { Notifier } from "../contracts/notifier.ts";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { PendingNotification, Store } from "../contracts/store.ts";
 import { isWkfsError, messageOf } from "../model/errors.ts";
-import type { EventType, WkfsEvent } from "../model/event.ts";
+import { type EventType, TOLD, type WkfsEvent } from "../model/event.ts";
 import { type Named, withTimeLimit } from "../lifecycle/time-limit.ts";
 
-/** What is worth a message. A renewal and the end of a lease are not: they only stand in the history. */
-const TOLD: ReadonlySet<EventType> = new Set<EventType>(["opened", "healed", "failed"]);
 /** Most events in one message: what waited for a slow receiver, or came as a flood, is a digest. */
 const DIGEST = 10_000;
 /**
@@ -22,6 +20,11 @@ const DELIVERY_LIMIT = 60_000;
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 900_000;
 
+/** A notifier, and of which events it tells; by itself of those that are worth a message. */
+export interface NotifierFor extends Named<Notifier> {
+  readonly events?: readonly EventType[];
+}
+
 /**
  * Tells the notifiers, without anybody waiting for them. What is to be told was made durable with the
  * transaction that it is about; here it is delivered, again and again until it was, also after a
@@ -30,14 +33,15 @@ const LONGEST_PAUSE = 900_000;
 export class Notifications {
   readonly #workers: readonly Worker[];
 
-  constructor(notifiers: readonly Named<Notifier>[], store: Store, host: string, clock: Clock, log: Logger) {
+  constructor(notifiers: readonly NotifierFor[], store: Store, host: string, clock: Clock, log: Logger) {
     this.#workers = notifiers.map((notifier) => new Worker(notifier, store, host, clock, log));
   }
 
   /** One notification for each notifier and event that is worth one, to be made durable by the caller. */
   address(events: readonly WkfsEvent[]): PendingNotification[] {
-    const told = events.filter(({ type }) => TOLD.has(type));
-    return this.#workers.flatMap(({ name }) => told.map((event) => ({ id: randomUUID(), notifier: name, event })));
+    return this.#workers.flatMap(({ name, tells }) =>
+      events.filter(({ type }) => tells.has(type)).map((event) => ({ id: randomUUID(), notifier: name, event })),
+    );
   }
 
   /** Hands over what is durable and has happened. */
@@ -61,6 +65,7 @@ export class Notifications {
 
 class Worker {
   readonly name: string;
+  readonly tells: ReadonlySet<EventType>;
   readonly #notifier: Notifier;
   readonly #store: Store;
   readonly #host: string;
@@ -75,8 +80,9 @@ class Worker {
   #allowance = BURST;
   #countedAt = 0;
 
-  constructor({ name, plugin }: Named<Notifier>, store: Store, host: string, clock: Clock, log: Logger) {
+  constructor({ name, plugin, events = TOLD }: NotifierFor, store: Store, host: string, clock: Clock, log: Logger) {
     this.name = name;
+    this.tells = new Set(events);
     this.#notifier = plugin;
     this.#store = store;
     this.#host = host;

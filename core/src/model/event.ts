@@ -30,3 +30,17 @@ export type WkfsEvent =
   | { readonly type: "stopped"; readonly time: number };
 
 export type EventType = WkfsEvent["type"];
+
+export const EVENT_TYPES = [
+  "opened",
+  "renewed",
+  "expired",
+  "refused",
+  "healed",
+  "failed",
+  "started",
+  "stopped",
+] as const satisfies readonly EventType[];
+
+/** What is worth a message where nobody says otherwise. Of a renewal and of the end of a lease there may be thousands. */
+export const TOLD: readonly EventType[] = ["opened", "healed", "failed"];
