@@ -12,8 +12,8 @@ import { KINDS } from "./plugin-package.ts";
 
 const run = promisify(execFile);
 const MODULES = fileURLToPath(new URL("../../../node_modules", import.meta.url));
-/** The programs of this Node, for npm to find it. */
-const PATH = `${dirname(process.execPath)}:${process.env["PATH"]}`;
+/** An author's environment: this Node, and none of the settings by which npm runs our tests. */
+const env = { PATH: `${dirname(process.execPath)}:${process.env["PATH"]}` };
 
 /** A package as an author has it after `npm install`: core and the tools are those of this repository. */
 async function created(host: Sandbox, kind: string): Promise<string> {
@@ -29,8 +29,7 @@ describe.concurrent("a package that `wkfs plugins create` writes", () => {
   it.each(KINDS)("compiles and passes its own tests: %s", async (kind) => {
     await using host = await Sandbox.create();
     const folder = await created(host, kind);
-    await run("npm", ["run", "build"], { cwd: folder, env: { ...process.env, PATH } });
-    const { NODE_OPTIONS: _, ...env } = process.env;
+    await run("npm", ["run", "build"], { cwd: folder, env });
     const { stdout } = await run(process.execPath, ["--test", "src/index.test.ts"], { cwd: folder, env });
     expect(stdout).toMatch(/^ℹ pass [1-9]/m);
     expect(stdout).toMatch(/^ℹ fail 0$/m);
@@ -42,7 +41,7 @@ describe.concurrent("a package that `wkfs plugins create` writes", () => {
   it("is packed, installed and configured, and tells of the next knock", async () => {
     await using host = await Sandbox.create();
     const folder = await created(host, "notifier");
-    await run("npm", ["pack"], { cwd: folder, env: { ...process.env, PATH } });
+    await run("npm", ["pack"], { cwd: folder, env });
     await rm(join(folder, "node_modules"));
     const heard = Promise.withResolvers<unknown>();
     const server = createServer((request, response) => {
