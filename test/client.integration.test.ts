@@ -1,7 +1,8 @@
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { type RequestListener, type Server, createServer, request as requestOver } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Client, type KeepOpenReport, createClient } from "@wkfs/core/client";
+import { type Client, type ClientEvent, createClient } from "@wkfs/core/client";
 import { loadClientConfig } from "@wkfs/core/config";
 import { FakeClock, execute } from "@wkfs/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -21,10 +22,11 @@ afterEach(async () => {
   await scratch[Symbol.asyncDispose]();
 });
 
-async function clientOf(url: string, more: object = {}, clock?: FakeClock): Promise<Client> {
+async function clientOf(url: string, more: object = {}, clock?: FakeClock, signal?: AbortSignal): Promise<Client> {
   await writeFile(scratch.path("v1.json"), keyFile(keys), { mode: 0o600 });
   await writeFile(scratch.path("client.yaml"), JSON.stringify({ url, keys: "v1.json", ...more }));
-  return await createClient({ config: await loadClientConfig(scratch.path("client.yaml")), ...(clock && { clock }) });
+  const config = await loadClientConfig(scratch.path("client.yaml"));
+  return await createClient({ config, ...(clock && { clock }), ...(signal && { signal }) });
 }
 
 /** A server of the test's; gives its URL. */
@@ -74,7 +76,7 @@ describe("a knock", () => {
       ),
     );
     const client = await clientOf(url, { tcp: [22, 23], udp: [1194] });
-    expect(await client.open()).toMatchObject({
+    expect(await client.knock()).toMatchObject({
       ip: "127.0.0.1",
       expires,
       ports: [
@@ -99,8 +101,8 @@ describe("a knock", () => {
     const client = await clientOf(
       await answering((request) => (request["api"] === "getinfo" ? info : { success: true, expires })),
     );
-    expect((await client.open()).ports.map(({ opened }) => opened)).toEqual([true, true, true]);
-    await expect(client.open({ ports: { tcp: [23], udp: [] } })).rejects.toMatchObject({ code: "KNOCK_REFUSED" });
+    expect((await client.knock()).ports.map(({ opened }) => opened)).toEqual([true, true, true]);
+    await expect(client.knock({ ports: { tcp: [23], udp: [] } })).rejects.toMatchObject({ code: "KNOCK_REFUSED" });
   });
 
   it.each<[string, RequestListener, string]>([
@@ -128,7 +130,7 @@ describe("a knock", () => {
     const client = await clientOf(
       await answering((request) => (request["api"] === "getinfo" ? info : { success: true, expires: old })),
     );
-    await expect(client.open()).rejects.toMatchObject({ code: "KNOCK_REFUSED" });
+    await expect(client.knock()).rejects.toMatchObject({ code: "KNOCK_REFUSED" });
   });
 
   it("to nobody is an error, and a signal ends one that waits", async () => {
@@ -154,26 +156,27 @@ describe("keeping ports open", () => {
       return request["api"] === "getinfo" ? info : { success: true, expires: Math.floor(clock.now() / 1000) + 60 };
     });
     const client = await clientOf(url, {}, clock);
-    const stop = new AbortController();
-    let next = Promise.withResolvers<KeepOpenReport>();
-    const reports: KeepOpenReport[] = [];
-    const running = client.keepOpen(stop.signal, (report) => {
-      reports.push(report);
-      next.resolve(report);
+    let next = Promise.withResolvers<ClientEvent>();
+    const reports: ClientEvent[] = [];
+    client.on("event", (event) => {
+      reports.push(event);
+      next.resolve(event);
       next = Promise.withResolvers();
     });
-    const report = async (): Promise<KeepOpenReport> => {
+    const report = async (): Promise<ClientEvent> => {
       const [waiting, count] = [next.promise, reports.length];
       if (count > 0) await clock.advance(pauseOf(reports.at(-1)!));
       return reports.length > count ? reports.at(-1)! : await waiting;
     };
-    const pauseOf = (one: KeepOpenReport) => (one.type === "opened" ? one.renewIn : one.retryIn);
+    const pauseOf = (one: ClientEvent) => (one.type === "failed" ? one.retryIn : one.renewIn);
+    const started = client.start();
 
     const first = await report();
     expect(first.type).toBe("opened");
     expect(pauseOf(first)).toBeGreaterThanOrEqual(18_000);
     expect(pauseOf(first)).toBeLessThanOrEqual(20_000);
-    expect((await report()).type).toBe("opened");
+    await started;
+    expect((await report()).type).toBe("renewed");
     expect(asked).toEqual(["getinfo", "openports", "openports"]);
 
     down = true;
@@ -192,9 +195,33 @@ describe("keeping ports open", () => {
     asked = [];
     expect((await report()).type).toBe("opened");
     expect(asked).toEqual(["getinfo", "openports"]);
-    stop.abort();
-    await running;
+    await client.stop();
     expect(clock.waiting).toBe(0);
+  });
+
+  it("has not started before ports are open; stopped until then, it says why none is", async () => {
+    const client = await clientOf("http://127.0.0.1:1/x");
+    const failed = once(client, "failed");
+    const started = client.start();
+    expect((await failed)[0]).toMatchObject({ error: { code: "SERVER_UNREACHABLE" } });
+    expect(client.status).toBe("starting");
+    await Promise.all([client.stop(), expect(started).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" })]);
+    expect(client.status).toBe("stopped");
+    await expect(client.knock()).rejects.toMatchObject({ code: "STATE_INVALID" });
+  });
+
+  it("ends with its signal, a knock that is under way too", async () => {
+    const asked = Promise.withResolvers<void>();
+    const url = await serve(() => asked.resolve());
+    const stop = new AbortController();
+    const client = await clientOf(url, {}, undefined, stop.signal);
+    const [started, knock] = [client.start(), client.knock()];
+    await asked.promise;
+    stop.abort();
+    await expect(knock).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+    await expect(started).rejects.toMatchObject({ code: "STATE_INVALID" });
+    await client.stopped;
+    await expect(clientOf(url, {}, undefined, stop.signal)).rejects.toBe(stop.signal.reason);
   });
 });
 

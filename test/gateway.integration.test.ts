@@ -26,7 +26,7 @@ const open = (more: object = {}) => ({
 });
 /** Sends bytes and gives everything that comes back until the end of the connection. */
 async function raw(text: string, to = gateway): Promise<string> {
-  const [host, port] = to.gateway.address.split(":");
+  const [host, port] = to.gateway.address!.split(":");
   const socket = createConnection(Number(port), host);
   let answer = "";
   socket.on("data", (chunk) => (answer += chunk));

@@ -120,7 +120,7 @@ describe("PHP's client with our gateway and our daemon", () => {
       const { daemon, firewall } = await ourDaemon(clock, port);
       await using running = daemon;
       expect(running.status).toBe("running");
-      const webPort = Number(gateway.address.split(":").at(-1));
+      const webPort = Number(gateway.address!.split(":").at(-1));
       const { ip = exchange.from } = JSON.parse(exchange.request_json!) as { ip?: string };
       const expected = JSON.parse(exchange.response_json!) as { ip?: string };
       // The recorded head to the letter, but for the line that the proxy in front of us adds.
@@ -205,7 +205,7 @@ describe("our gateway with PHP's daemon", () => {
     await once(php, "listening");
     await using gateway = await ourGateway(clock, (php.address() as AddressInfo).port);
     const head = [...exchange!.request_head!, `X-Forwarded-For: ${exchange!.from}`].join("\r\n");
-    const answer = await raw(Number(gateway.address.split(":").at(-1)), `${head}\r\n\r\n${exchange!.request_body}`);
+    const answer = await raw(Number(gateway.address!.split(":").at(-1)), `${head}\r\n\r\n${exchange!.request_body}`);
     expect(Buffer.from(codec.open(answer.subarray(answer.indexOf("\r\n\r\n") + 4))!).toString()).toBe(reply);
     // PHP's front end sends these bytes; ours adds the name of the key set and asks for frames at the end, which PHP's
     // daemon passes over.
@@ -242,7 +242,7 @@ describe("our client with PHP's front end", () => {
     );
     const clock = new FakeClock(secondOf(open!) * 1000);
     const client = await createClient({ config: await loadClientConfig(scratch.path("client.yaml")), clock });
-    expect(await client.open({ time: 6 })).toEqual({
+    expect(await client.knock({ time: 6 })).toEqual({
       ip: "10.91.0.2",
       ports: [{ port: { protocol: "tcp", number: 2222 }, opened: true }],
       expires: secondOf(open!) + 6,

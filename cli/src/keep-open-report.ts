@@ -1,5 +1,5 @@
 import { formatPort } from "@wkfs/core";
-import type { KeepOpenReport, OpenResult } from "@wkfs/core/client";
+import type { ClientEvent, KnockResult } from "@wkfs/core/client";
 import { formatDelay } from "./duration.ts";
 import { failureJson, failureOf, failureText } from "./failure.ts";
 import { formatTime } from "./open-report.ts";
@@ -8,14 +8,11 @@ import { formatTime } from "./open-report.ts";
  * Makes the report of `wkfs client`: one line an event. For people, what was opened goes to stdout and what failed to
  * stderr; for programs everything is JSON on stdout, with `time` in milliseconds since the epoch.
  */
-export function keepOpenReport(json: boolean): (event: KeepOpenReport) => void {
-  let open = false;
+export function keepOpenReport(json: boolean): (event: ClientEvent) => void {
   return (event) => {
-    const time = Date.now();
-    if (event.type === "opened") {
+    const { type, time } = event;
+    if (type !== "failed") {
       const { result, renewIn } = event;
-      const type = open ? "renewed" : "opened";
-      open = true;
       if (json) process.stdout.write(`${JSON.stringify({ time, type, result, renewIn })}\n`);
       else
         process.stdout.write(
@@ -23,11 +20,9 @@ export function keepOpenReport(json: boolean): (event: KeepOpenReport) => void {
         );
       return;
     }
-    open = false;
     const failure = failureOf(event.error, "wkfs client");
     const { retryIn } = event;
-    if (json)
-      process.stdout.write(`${JSON.stringify({ time, type: "failed", error: failureJson(failure), retryIn })}\n`);
+    if (json) process.stdout.write(`${JSON.stringify({ time, type, error: failureJson(failure), retryIn })}\n`);
     else
       process.stderr.write(
         `${formatTime(time / 1000)} failed, next try in ${formatDelay(retryIn)}: ${failureText(failure).replaceAll("\n", " ")}\n`,
@@ -35,7 +30,7 @@ export function keepOpenReport(json: boolean): (event: KeepOpenReport) => void {
   };
 }
 
-function openedText({ ip, ports, expires }: OpenResult): string {
+function openedText({ ip, ports, expires }: KnockResult): string {
   const names = (wanted: boolean) =>
     ports
       .filter(({ opened }) => opened === wanted)

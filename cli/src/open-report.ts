@@ -1,15 +1,15 @@
 import { formatPort } from "@wkfs/core";
-import type { OpenResult } from "@wkfs/core/client";
+import type { KnockResult } from "@wkfs/core/client";
 import { EXIT } from "./exit-codes.ts";
 
 /** One line a port. */
-export function openLines({ ip, ports, expires }: OpenResult): string[] {
+export function openLines({ ip, ports, expires }: KnockResult): string[] {
   return ports.map(({ port, opened }) =>
     opened ? `${formatPort(port)} open for ${ip} until ${formatTime(expires)}` : `${formatPort(port)} not opened`,
   );
 }
 
-export function openExitCode({ ports }: Pick<OpenResult, "ports">): number {
+export function openExitCode({ ports }: Pick<KnockResult, "ports">): number {
   if (!ports.some(({ opened }) => opened)) return EXIT.refused;
   return ports.every(({ opened }) => opened) ? EXIT.ok : EXIT.partly;
 }

@@ -1,23 +1,27 @@
 import type { Logger } from "@wkfs/core";
-import { aborted, stopSignal } from "./signals.ts";
+import { stopSignal } from "./signals.ts";
 
 /** A daemon or a gateway. What its failed start had begun, it ends itself. */
-export interface Role {
+interface Role {
+  readonly stopped: Promise<void>;
   start(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 /**
- * Runs a role in the foreground until SIGTERM or SIGINT, and stops it. Rejects with what the start or the stop
+ * Makes a role and runs it in the foreground until SIGTERM or SIGINT. Rejects with what the making, the start or the stop
  * failed with. A signal during the start is obeyed when the start is through; a second one ends the process.
  */
-export async function runRole(role: Role, log: Logger): Promise<void> {
+export async function runRole(make: (signal: AbortSignal) => Promise<Role>, log: Logger): Promise<void> {
   const signal = stopSignal();
-  await role.start();
+  signal.addEventListener("abort", () => log.info({ signal: String(signal.reason?.message) }, "stopping"));
+  const role = await make(signal);
+  if (signal.aborted) return;
   // A signal handler alone does not keep a process alive.
   const alive = setInterval(() => {}, 1 << 30);
-  await aborted(signal);
-  clearInterval(alive);
-  log.info({ signal: String(signal.reason?.message) }, "stopping");
-  await role.stop();
+  try {
+    await role.start();
+    await role.stopped;
+  } finally {
+    clearInterval(alive);
+  }
 }

@@ -11,9 +11,3 @@ export function stopSignal(): AbortSignal {
   }
   return controller.signal;
 }
-
-/** Resolves when the signal aborts. */
-export async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-}

@@ -44,19 +44,24 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
     const uses = [transport, ...firewall, store, ...notify].filter((use) => use !== undefined);
     const plugins = await loadPlugins(uses, source, this.config.dataDir);
     const log = createLogger({ name: "daemon", level: flags["log-level"] });
-    const daemon = await createDaemon({ config, plugins, log });
+    const make = (signal?: AbortSignal) => createDaemon({ config, plugins, log, ...(signal && { signal }) });
     const firewalls = firewall.map(({ use }) => use);
     if (flags.check) {
+      await make();
       this.log(`${file} is right: ${plugins.map(({ name }) => name).join(", ")}`);
       return { config: file, plugins: plugins.map(({ name }) => name) };
     }
     if (flags.detach) {
+      const daemon = await make();
       await daemon.detach();
       this.log(`Taken out of the packet filter: ${firewalls.join(", ")}`);
       return { config: file, detached: firewalls };
     }
-    keepHeapSmall();
-    await runRole(daemon, log);
+    await runRole(async (signal) => {
+      const daemon = await make(signal);
+      keepHeapSmall();
+      return daemon;
+    }, log);
     return undefined;
   }
 }

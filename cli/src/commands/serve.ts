@@ -38,12 +38,12 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
     const uses = config.transport === undefined ? [] : [config.transport];
     const plugins = await loadPlugins(uses, config.source, this.config.dataDir);
     const log = createLogger({ name: "gateway", level: flags["log-level"] });
-    const gateway = await createGateway({ config, plugins, log });
     if (flags.check) {
+      await createGateway({ config, plugins, log });
       this.log(`${file} is right: ${plugins.map(({ name }) => name).join(", ")}`);
       return { config: file, plugins: plugins.map(({ name }) => name) };
     }
-    await runRole(gateway, log);
+    await runRole((signal) => createGateway({ config, plugins, log, signal }), log);
     return undefined;
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../contracts/plugin.ts";
+import { Role, spent } from "../lifecycle/role.ts";
 import { WkfsError } from "../model/errors.ts";
 import { type Port, type ProtectedPorts, formatPort, includesPort } from "../model/port.ts";
 import type { Codec } from "../protocol/codec.ts";
@@ -24,87 +25,122 @@ export interface ClientParts {
   readonly ports: ProtectedPorts | undefined;
   /** Seconds to ask for when a call names none; undefined: as long as the server allows. */
   readonly maxTime: number | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
-export interface OpenRequest {
+/** What a knock asks for. */
+export interface KnockRequest {
+  /** Instead of the configured ones. */
   readonly ports?: ProtectedPorts | undefined;
-  /** Seconds. */
+  /** Seconds, instead of the configured ones; the server may allow less. */
   readonly time?: number | undefined;
 }
 
-export interface OpenResult {
+/** What became of a knock. */
+export interface KnockResult {
   /** Our address as the server saw it: the ports are open for it. */
   readonly ip: string;
   /** What was asked for, and whether it is open now. At least one is. */
   readonly ports: readonly { readonly port: Port; readonly opened: boolean }[];
   /** When the first of them shuts, in seconds since the epoch, by the server's clock. */
   readonly expires: number;
+  /** What the server offers to these keys. */
   readonly server: ServerInfo;
 }
 
-/** What `keepOpen` reports. Times in milliseconds. */
-export type KeepOpenReport =
-  | { readonly type: "opened"; readonly result: OpenResult; readonly renewIn: number }
-  | { readonly type: "failed"; readonly error: unknown; readonly retryIn: number };
+/** What a started client tells. `time` is in milliseconds since the epoch, `renewIn` and `retryIn` in milliseconds from then. */
+export type ClientEvent =
+  /** Ports are open that were not, as far as this client knows: at first, and again after a failure. */
+  | { readonly type: "opened"; readonly time: number; readonly result: KnockResult; readonly renewIn: number }
+  /** Ports that were open stay so for longer. */
+  | { readonly type: "renewed"; readonly time: number; readonly result: KnockResult; readonly renewIn: number }
+  /** A try failed, with `SERVER_UNREACHABLE` or `KNOCK_REFUSED`; open ports stay so until their deadline. */
+  | { readonly type: "failed"; readonly time: number; readonly error: unknown; readonly retryIn: number };
 
 /** Milliseconds before the second try; doubled each time up to the most. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 60_000;
 
-/** The knocking side. Holds keys and an address of a server, and no connection. */
-export class Client {
+/**
+ * The knocking side. Holds keys and an address of a server, and no connection. `knock` and `info` need no start; a started client
+ * keeps ports open until it is stopped, and tells `opened`, `renewed` and `failed`.
+ */
+export class Client extends Role<ClientEvent> {
   readonly #parts: ClientParts;
+  #keeping: Promise<void> | undefined;
 
+  /** @internal */
   constructor(parts: ClientParts) {
+    super(parts.signal);
     this.#parts = parts;
   }
 
-  /** Asks what the server offers to these keys. Throws `SERVER_UNREACHABLE`, `KNOCK_REFUSED`. */
+  /** Asks what the server offers to these keys; opens nothing. Throws `SERVER_UNREACHABLE`, `KNOCK_REFUSED`; `STATE_INVALID` once stopped. */
   async info(signal?: AbortSignal): Promise<ServerInfo> {
     return readInfoReply(await this.#exchange(infoRequest(this.#seconds()), signal));
   }
 
   /**
    * One knock. Resolves when at least one port is open, and says which. Throws `SERVER_UNREACHABLE`, and
-   * `KNOCK_REFUSED` when nothing was opened.
+   * `KNOCK_REFUSED` when nothing was opened; `STATE_INVALID` once stopped.
    */
-  async open(request: OpenRequest = {}, signal?: AbortSignal): Promise<OpenResult> {
+  async knock(request: KnockRequest = {}, signal?: AbortSignal): Promise<KnockResult> {
     return await this.#open(await this.info(signal), request, signal);
   }
 
   /**
-   * Keeps ports open until the signal aborts, then resolves: renews at a third of the time that was given, a
-   * little early and never to the beat; after a failure tries again with growing pauses. The ports
-   * then shut on their deadline.
+   * Resolves when ports are open. Until then it tries again as it does later: each failure is told. When it is stopped
+   * before, it rejects with what the last try failed with. @internal
    */
-  async keepOpen(
-    signal: AbortSignal,
-    report: (event: KeepOpenReport) => void,
-    request: OpenRequest = {},
-  ): Promise<void> {
+  protected override async up(): Promise<void> {
+    const first = Promise.withResolvers<void>();
+    let failure: unknown = spent("it was stopped before it had knocked");
+    this.#keeping = this.#keepOpen((event) => {
+      if (event.type === "failed") failure = event.error;
+      else first.resolve();
+      this.tell(event);
+    });
+    await Promise.race([first.promise, this.#keeping.then(() => Promise.reject(failure))]);
+  }
+
+  /** The ports shut on their deadline. @internal */
+  protected override async down(): Promise<void> {
+    await this.#keeping;
+  }
+
+  /**
+   * Keeps ports open until the client is stopped: renews at a third of the time that was given, a little early and never to the
+   * beat; after a failure tries again with growing pauses.
+   */
+  async #keepOpen(tell: (event: ClientEvent) => void): Promise<void> {
+    const { clock } = this.#parts;
+    const signal = this.ending;
     let failures = 0;
     let server: ServerInfo | undefined;
+    let open = false;
     while (!signal.aborted) {
       let pause: number;
       try {
-        server ??= await this.info(signal);
-        const result = await this.#open(server, request, signal);
+        server ??= await this.info();
+        const result = await this.#open(server, {}, undefined);
         failures = 0;
-        pause = (this.#time(server, request) * 1000 * (0.9 + 0.1 * Math.random())) / 3;
-        report({ type: "opened", result, renewIn: pause });
+        pause = (this.#time(server, {}) * 1000 * (0.9 + 0.1 * Math.random())) / 3;
+        tell({ type: open ? "renewed" : "opened", time: clock.now(), result, renewIn: pause });
+        open = true;
       } catch (error) {
         if (signal.aborted) return;
         // Our address may be another by now: ask anew.
         server = undefined;
+        open = false;
         failures += 1;
         pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)) * (0.5 + 0.5 * Math.random());
-        report({ type: "failed", error, retryIn: pause });
+        tell({ type: "failed", time: clock.now(), error, retryIn: pause });
       }
       await this.#wait(pause, signal);
     }
   }
 
-  async #open(server: ServerInfo, request: OpenRequest, signal: AbortSignal | undefined): Promise<OpenResult> {
+  async #open(server: ServerInfo, request: KnockRequest, signal: AbortSignal | undefined): Promise<KnockResult> {
     const asked = portsOf(request.ports ?? this.#parts.ports ?? server);
     // A PHP server answers success for ports that it does not offer; so these are not even asked for.
     const offered = asked.filter((port) => includesPort(server, port));
@@ -129,7 +165,7 @@ export class Client {
     };
   }
 
-  #time(server: ServerInfo, request: OpenRequest): number {
+  #time(server: ServerInfo, request: KnockRequest): number {
     return Math.min(request.time ?? this.#parts.maxTime ?? server.maxTime, server.maxTime);
   }
 
@@ -139,7 +175,9 @@ export class Client {
 
   async #exchange(payload: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
     const { codec, post, url } = this.#parts;
-    const { status, body } = await post(`data=${encodeFormField(codec.seal(payload))}`, signal);
+    if (this.ending.aborted) throw spent("it was stopped");
+    const end = signal === undefined ? this.ending : AbortSignal.any([this.ending, signal]);
+    const { status, body } = await post(`data=${encodeFormField(codec.seal(payload))}`, end);
     if (status !== 200) throw refusedWith(status, url);
     const opened = codec.open(body);
     if (opened !== undefined) return opened;

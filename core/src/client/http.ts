@@ -13,9 +13,10 @@ export type Post = (
   signal?: AbortSignal,
 ) => Promise<{ readonly status: number; readonly body: Uint8Array }>;
 
-/** `ca` is a file of PEM certificates to trust in place of the system's. */
+/** `ca` is a file of PEM certificates to trust in place of the system's. Throws `CONFIG_INVALID` when it cannot be read. */
 export async function createPost(url: string, ca: string | undefined): Promise<Post> {
-  const certificates = ca === undefined ? undefined : await readFile(ca);
+  const certificates =
+    ca === undefined ? undefined : await readFile(ca).catch((error: unknown) => unreadable(ca, error));
   // An `import` of node:http reads all that it exports, and with that loads undici: as long as a knock takes.
   const { request: send } = process.getBuiltinModule(url.startsWith("https:") ? "node:https" : "node:http");
   return (form, signal) =>
@@ -43,6 +44,13 @@ export async function createPost(url: string, ca: string | undefined): Promise<P
       request.on("error", fail);
       request.end(form);
     });
+}
+
+function unreadable(ca: string, error: unknown): never {
+  throw new WkfsError("CONFIG_INVALID", `cannot read the certificates ${ca}: ${messageOf(error)}`, {
+    hint: "Name a file of PEM certificates with `ca`, or leave it out to trust those of the system.",
+    cause: error,
+  });
 }
 
 function unreachable(url: string, error: unknown): WkfsError {

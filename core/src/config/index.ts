@@ -131,12 +131,20 @@ export async function checkServerConfig(
 /** Reads and checks a client's configuration file. Throws `CONFIG_INVALID`. */
 export async function loadClientConfig(file: string): Promise<ClientConfig> {
   const { value, source } = parseYaml(await readText(file), file);
+  return await checkClientConfig(value, source, dirname(resolve(file)));
+}
+
+/** Checks a configuration that a program made, in the shape of the file. Throws `CONFIG_INVALID`. */
+export async function checkClientConfig(
+  value: unknown,
+  source: ConfigSource = programSource,
+  folder = process.cwd(),
+): Promise<ClientConfig> {
   const { url, keys, tcp, udp, maxTime, ca } = await checkConfig<z.infer<typeof clientSchema>>(
     clientSchema,
     value,
     source,
   );
-  const folder = dirname(resolve(file));
   return {
     url,
     keys: resolve(folder, keys),

@@ -6,12 +6,14 @@ import { Expiry } from "../daemon/expiry.ts";
 import { Journal } from "../daemon/journal.ts";
 import { Limits } from "../daemon/limits.ts";
 import { Serial } from "../daemon/serial.ts";
+import { Feed } from "../lifecycle/feed.ts";
 import { RefusalLog } from "../lifecycle/refusal-log.ts";
 import { LeaseBook } from "../daemon/lease-book.ts";
 import { Notifications } from "../daemon/notifications.ts";
 import { Policy } from "../daemon/policy.ts";
 import { Reconcile } from "../daemon/reconcile.ts";
 import { Transactions } from "../daemon/transactions.ts";
+import type { WkfsEvent } from "../model/event.ts";
 import {
   PLUGIN_PARTS,
   type PluginParts,
@@ -24,8 +26,8 @@ import {
 import { serviceId } from "./service-id.ts";
 import { Services } from "./services.ts";
 
-export type { Daemon } from "../daemon/daemon.ts";
-export type { Status } from "../lifecycle/role.ts";
+export type { Daemon, Leases } from "../daemon/daemon.ts";
+export type { Role, RoleEvent, RoleEvents, Status } from "../lifecycle/role.ts";
 export type { RoleOptions } from "./role.ts";
 export { Services } from "./services.ts";
 export { serviceId } from "./service-id.ts";
@@ -63,7 +65,8 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         const firewalls = new Firewalls(all, log);
         const notifications = new Notifications(notifiers, store, hostname(), clock, log);
         const serial = new Serial();
-        const journal = new Journal(store, notifications, log);
+        const feed = new Feed<WkfsEvent>();
+        const journal = new Journal(store, notifications, log, feed.tell);
         const expiry = new Expiry({ book, firewalls, journal, notifications, serial, clock, log });
         const transactions = new Transactions({
           book,
@@ -94,6 +97,8 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
           clock,
           log,
           abort,
+          feed,
+          signal: options.signal,
         });
       },
       [

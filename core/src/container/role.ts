@@ -3,13 +3,14 @@ import { Container, type ContainerModule } from "inversify";
 import type { PluginUse, ServerConfig } from "../config/index.ts";
 import type { AnyPlugin, Clock, Logger, PluginKind, PluginKinds } from "../contracts/plugin.ts";
 import { systemClock } from "../lifecycle/clock.ts";
-import { silentLogger } from "../lifecycle/log.ts";
+import { silentLogger } from "../lifecycle/silent-logger.ts";
 import type { Named } from "../lifecycle/time-limit.ts";
 import { WkfsError } from "../model/errors.ts";
 import { PluginRegistry, createPlugin } from "./plugins.ts";
 import { serviceId } from "./service-id.ts";
 import { Services } from "./services.ts";
 
+/** What a daemon or a gateway is made of. */
 export interface RoleOptions {
   /** From `loadServerConfig` or `checkServerConfig`. */
   readonly config: ServerConfig;
@@ -17,8 +18,10 @@ export interface RoleOptions {
   readonly plugins: readonly AnyPlugin[];
   /** Modules of the embedder; what they bind is used in place of core's. */
   readonly modules?: readonly ContainerModule[];
-  /** Where the log goes; without one it goes nowhere. */
+  /** Where the log goes; without one it goes nowhere. `createLogger` of `@wkfs/core/log` makes one as the command line has. */
   readonly log?: Logger;
+  /** Stops the role when it aborts, as `stop` does; `stopped` tells when it has ended. One that is aborted already stops the making. */
+  readonly signal?: AbortSignal;
 }
 
 const Registry = serviceId<PluginRegistry>("PluginRegistry");
@@ -35,6 +38,7 @@ export async function roleContainer(
   options: RoleOptions,
   bindRole: (container: Container) => void,
 ): Promise<Container> {
+  options.signal?.throwIfAborted();
   const settings = { defaultScope: "Singleton", jitless: true } as const;
   const core = new Container(settings);
   core.bind(Services.Config).toConstantValue(options.config);

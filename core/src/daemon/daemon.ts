@@ -2,6 +2,7 @@ import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Store } from "../contracts/store.ts";
 import type { Transport } from "../contracts/transport.ts";
 import { messageOf } from "../model/errors.ts";
+import type { WkfsEvent } from "../model/event.ts";
 import type { Lease } from "../model/lease.ts";
 import type { Firewalls } from "./firewalls.ts";
 import { applyTo, partFor, whole } from "./firewalls.ts";
@@ -10,6 +11,7 @@ import type { LeaseBook } from "./lease-book.ts";
 import type { Notifications } from "./notifications.ts";
 import type { Policy } from "./policy.ts";
 import type { Reconcile } from "./reconcile.ts";
+import type { Feed } from "../lifecycle/feed.ts";
 import { Role } from "../lifecycle/role.ts";
 import { withTimeLimit } from "../lifecycle/time-limit.ts";
 import type { Expiry } from "./expiry.ts";
@@ -33,6 +35,18 @@ export interface DaemonParts {
   readonly log: Logger;
   /** Aborted when the daemon stops; the signal of every plugin's context. */
   readonly abort: AbortController;
+  readonly feed: Feed<WkfsEvent>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What a daemon holds open, to be looked at. */
+export interface Leases {
+  /** How many there are. */
+  readonly size: number;
+  /** The lease of this `leaseId`, such as `192.0.2.7 tcp/22`. */
+  get(id: string): Lease | undefined;
+  /** All of them, in no order. There may be a hundred thousand. */
+  all(): readonly Lease[];
 }
 
 /** Milliseconds for a plugin to open, to listen or to close. */
@@ -43,32 +57,38 @@ const HISTORY = 365 * 86_400_000;
 /**
  * The privileged half: decides, writes the kernel, remembers, tells. A daemon is started once and stopped
  * once. When it is stopped, or dies, the protected ports stay closed and open leases end on time.
+ *
+ * Events are those of the history, whatever notifiers are told: `opened`, `renewed`, `expired`, `refused`, `healed`, `failed`,
+ * `started`, `stopped`. They are told when it has happened; the answer to a knock may be on its way still.
  */
-export class Daemon extends Role {
+export class Daemon extends Role<WkfsEvent> {
   readonly #parts: DaemonParts;
   /** What was started, with its undo; undone in reverse order. */
   readonly #undo: { readonly what: string; readonly run: () => Promise<void> }[] = [];
 
+  /** @internal */
   constructor(parts: DaemonParts) {
-    super();
+    super(parts.signal);
     this.#parts = parts;
+    parts.feed.follow((event) => this.tell(event));
   }
 
   /** Open leases. */
-  get leases(): LeaseBook {
+  get leases(): Leases {
     return this.#parts.book;
   }
 
   /**
    * Takes everything of wkfs out of the packet filter, leases included: the protected ports are then as open
-   * as the administrator's own rules leave them. For a daemon that does not run.
+   * as the administrator's own rules leave them. For a daemon that does not run, and was not started: `STATE_INVALID` otherwise,
+   * and `FIREWALL_FAILED`.
    */
   async detach(): Promise<void> {
     this.retire();
     for (const firewall of this.#parts.firewalls.all) await whole(firewall, "detach", firewall.plugin.detach());
   }
 
-  /** Takes over what a former run left. Given up, it leaves the protected ports as closed as they were. */
+  /** Takes over what a former run left. Given up, it leaves the protected ports as closed as they were. @internal */
   protected override async up(): Promise<void> {
     try {
       await this.#startParts();
@@ -127,6 +147,7 @@ export class Daemon extends Role {
     );
   }
 
+  /** @internal */
   protected override async down(): Promise<void> {
     const failures = await this.#unwind();
     if (failures.length > 0)

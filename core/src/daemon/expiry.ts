@@ -98,6 +98,7 @@ export class Expiry {
       log.error({ error: messageOf(error) }, "the store kept leases that have ended; the next start drops them");
     }
     notifications.deliver(enqueue);
+    journal.tell(event);
   }
 
   /** Tells once of a closing that fails, until one succeeds. */

@@ -15,12 +15,15 @@ export class Journal {
   readonly #store: Store;
   readonly #notifications: Notifications;
   readonly #log: Logger;
+  readonly #tell: (event: WkfsEvent) => void;
   #waiting: WkfsEvent[] = [];
 
-  constructor(store: Store, notifications: Notifications, log: Logger) {
+  /** `tell` hears of each event once, whether the store takes it or not. */
+  constructor(store: Store, notifications: Notifications, log: Logger, tell: (event: WkfsEvent) => void) {
     this.#store = store;
     this.#notifications = notifications;
     this.#log = log;
+    this.#tell = tell;
   }
 
   /** Writes a change, and the history that waits with it. Rejects as the store does, and with `PLUGIN_TIMEOUT`. */
@@ -40,6 +43,7 @@ export class Journal {
   /** Has these events appended to the history with the next write, or with `flush`. */
   remember(events: readonly WkfsEvent[]): void {
     this.#waiting.push(...events);
+    for (const event of events) this.#tell(event);
   }
 
   /** Writes the history that waits. Its failure changes nothing about ports that are open or shut; never rejects. */
@@ -65,5 +69,11 @@ export class Journal {
       this.#log.error(data, "the store refused an event; it is told without being kept");
     }
     this.#notifications.deliver(enqueue);
+    this.#tell(event);
+  }
+
+  /** For an event that its own part writes down. */
+  tell(event: WkfsEvent): void {
+    this.#tell(event);
   }
 }

@@ -2,60 +2,91 @@ import type { Server } from "restify";
 import type { GatewayConfig } from "../config/index.ts";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Transport } from "../contracts/transport.ts";
+import type { Feed } from "../lifecycle/feed.ts";
 import { Role } from "../lifecycle/role.ts";
 import { messageOf } from "../model/errors.ts";
+import type { GatewayEvent } from "./event.ts";
 import { drain, listenOn, listenOptions } from "./listening.ts";
+import { type GatewayHandler, Mount } from "./mount.ts";
+import type { Requests } from "./requests.ts";
 import type { Workers } from "./workers.ts";
 
 export interface GatewayParts {
   readonly config: GatewayConfig;
-  /** Makes the web server; `since` is the first second whose requests it may take, since the epoch. */
-  readonly serve: (since: number) => Promise<Server>;
+  /** Whether it has a web server of its own. */
+  readonly listens: boolean;
+  /** Makes what answers requests; `since` is the first second whose requests it may take, since the epoch. */
+  readonly front: (since: number) => Promise<Requests>;
   readonly workers: Workers;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Logger;
   readonly abort: AbortController;
+  readonly feed: Feed<GatewayEvent>;
+  readonly signal: AbortSignal | undefined;
 }
 
-/** The web half: takes knocks over HTTP(S) and passes them to the daemon. Started once, stopped once. */
-export class Gateway extends Role {
+/**
+ * The web half: takes knocks over HTTP(S) and passes them to the daemon. Started once, stopped once. Events: `answered`,
+ * `failed`, `refused`, those of all its worker processes.
+ */
+export class Gateway extends Role<GatewayEvent> {
   readonly #parts: GatewayParts;
+  readonly #mount = new Mount();
   #server: Server | undefined;
 
+  /** @internal */
   constructor(parts: GatewayParts) {
-    super();
+    super(parts.signal);
     this.#parts = parts;
+    parts.feed.follow((event) => this.tell(event));
   }
 
-  /** Where it listens: `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`; once started, with the real port. */
-  get address(): string {
+  /** Where it listens: `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`; once started, with the real port. Undefined where it does not. */
+  get address(): string | undefined {
+    const { config, listens } = this.#parts;
+    if (!listens) return undefined;
     const bound = this.#server?.server.address();
-    if (typeof bound !== "object" || bound === null) return this.#parts.config.listen;
+    if (typeof bound !== "object" || bound === null) return config.listen;
     return bound.family === "IPv6" ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
   }
 
-  /** Takes up to a second. */
+  /**
+   * Answers requests of a web server that is not the gateway's own; 503 while it does not run. Checks, limits and the
+   * trusted proxies are the same. `gateway.path` is compared with the path that the handler is given and with the one
+   * that the client sent (`originalUrl`). Mount it before whatever reads bodies. Bound: hand it on as it is.
+   */
+  get handler(): GatewayHandler {
+    return this.#mount.handler;
+  }
+
+  /** Takes up to a second. @internal */
   protected override async up(): Promise<void> {
-    const { config, serve, workers, transport, log } = this.#parts;
+    const { front, listens, transport, log } = this.#parts;
     try {
       const since = await this.#fullSecond();
-      const server = await serve(since);
-      const options = listenOptions(config.listen);
-      await listenOn(server, { ...options, reusePort: config.workers > 1 });
-      this.#server = server;
-      // An error after this is one of a connection.
-      server.on("error", (error: Error) => log.warn({ error: messageOf(error) }, "the web server had an error"));
-      const bound = server.server.address();
-      if (config.workers > 1 && typeof bound === "object" && bound !== null)
-        await workers.start(config.workers - 1, bound.address, bound.port, since);
-      log.info({ listen: this.address, workers: config.workers, daemons: transport.addresses }, "ready");
+      const requests = await front(since);
+      this.#mount.open(requests);
+      if (listens) await this.#listen(requests, since);
+      log.info({ listen: this.address, workers: this.#parts.config.workers, daemons: transport.addresses }, "ready");
     } catch (error) {
-      if (this.#server !== undefined) await drain(this.#server);
-      await transport.close();
-      this.#parts.abort.abort();
+      await this.#close();
       throw error;
     }
+  }
+
+  async #listen(requests: Requests, since: number): Promise<void> {
+    const { config, workers, log } = this.#parts;
+    const { createHttpServer } = await import("./http.ts");
+    const server = await createHttpServer(config, requests);
+    const options = listenOptions(config.listen);
+    await listenOn(server, { ...options, reusePort: config.workers > 1 });
+    this.#server = server;
+    // An error after this is one of a connection.
+    server.on("error", (error: Error) => log.warn({ error: messageOf(error) }, "the web server had an error"));
+    const bound = server.server.address();
+    if (config.workers > 1 && typeof bound === "object" && bound !== null)
+      await workers.start(config.workers - 1, bound.address, bound.port, since);
   }
 
   /**
@@ -72,10 +103,16 @@ export class Gateway extends Role {
     return second;
   }
 
+  /** @internal */
   protected override async down(): Promise<void> {
-    await Promise.all([this.#server && drain(this.#server), this.#parts.workers.stop()]);
-    await this.#parts.transport.close();
-    this.#parts.abort.abort();
+    await this.#close();
     this.#parts.log.info({}, "stopped");
+  }
+
+  async #close(): Promise<void> {
+    const { workers, transport, abort } = this.#parts;
+    await Promise.all([this.#server && drain(this.#server), this.#mount.close(), workers.stop()]);
+    await transport.close();
+    abort.abort();
   }
 }

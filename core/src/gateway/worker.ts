@@ -3,7 +3,9 @@ import type { Server } from "restify";
 import type { Logger } from "../contracts/plugin.ts";
 import { systemClock } from "../lifecycle/clock.ts";
 import { messageOf } from "../model/errors.ts";
+import type { GatewayEvent } from "./event.ts";
 import { createFront } from "./front.ts";
+import { createHttpServer } from "./http.ts";
 import { drain, listenOn } from "./listening.ts";
 import type { Ask, Reply } from "./upstream.ts";
 import type { FromWorker, ToWorker } from "./workers.ts";
@@ -38,7 +40,9 @@ process.on("SIGTERM", () => {});
 
 async function start(order: Extract<ToWorker, { do: "start" }>): Promise<void> {
   const { config, keySets, since, host, port } = order;
-  server = await createFront({ config, keySets, since, upstream: ask, clock: systemClock, log });
+  const tell: (event: GatewayEvent) => void = (event) => say({ did: "tell", event });
+  const front = await createFront({ config, keySets, since, upstream: ask, clock: systemClock, log, tell });
+  server = await createHttpServer(config, front);
   await listenOn(server, { host, port, reusePort: true });
   server.on("error", (error: Error) => log.warn({ error: messageOf(error) }, "the web server had an error"));
   say({ did: "ready" });

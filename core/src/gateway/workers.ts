@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { GatewayConfig, KeySet } from "../config/index.ts";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import { WkfsError } from "../model/errors.ts";
+import type { GatewayEvent } from "./event.ts";
 import type { Ask, Reply, Upstream } from "./upstream.ts";
 
 /** What a worker is told to do, in the order of its life. */
@@ -24,6 +25,7 @@ export type FromWorker =
   | { readonly did: "ready" }
   | { readonly did: "fail"; readonly error: string }
   | { readonly did: "ask"; readonly id: number; readonly ask: Ask }
+  | { readonly did: "tell"; readonly event: GatewayEvent }
   | { readonly did: "log"; readonly level: keyof Logger; readonly data: object; readonly text: string };
 
 export interface WorkerParts {
@@ -32,6 +34,7 @@ export interface WorkerParts {
   readonly upstream: Upstream;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly tell: (event: GatewayEvent) => void;
 }
 
 /** Milliseconds for a worker to begin to listen, and for one to end before it is killed. */
@@ -101,6 +104,8 @@ export class Workers {
         case "ask":
           void this.#parts.upstream(message.ask).then((reply) => tell(child, { do: "reply", id: message.id, reply }));
           return;
+        case "tell":
+          return this.#parts.tell(message.event);
         case "log":
           return log[message.level](message.data, message.text);
       }

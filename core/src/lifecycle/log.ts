@@ -76,5 +76,3 @@ function withoutNamed(value: Record<string, unknown>): Record<string, unknown> {
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
-
-export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };

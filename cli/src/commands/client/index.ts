@@ -32,10 +32,13 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
   async run(): Promise<void> {
     const { flags } = await this.parse(ClientCommand);
     const { createClient, loadClientConfig } = await import("#client-side");
-    const client = await createClient({ config: await loadClientConfig(clientConfigPath(flags.config)) });
-    await client.keepOpen(stopSignal(), keepOpenReport(this.jsonEnabled()), {
-      ports: portsOf(flags),
-      time: flags.time,
-    });
+    const config = await loadClientConfig(clientConfigPath(flags.config));
+    const ports = portsOf(flags) ?? config.ports;
+    const maxTime = flags.time ?? config.maxTime;
+    const client = await createClient({ config: { ...config, ports, maxTime }, signal: stopSignal() });
+    client.on("event", keepOpenReport(this.jsonEnabled()));
+    // It fails only when it is stopped before any port was open, and why none was has been told.
+    await client.start().catch(() => {});
+    await client.stopped;
   }
 }

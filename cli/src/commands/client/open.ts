@@ -1,4 +1,4 @@
-import type { OpenResult } from "@wkfs/core/client";
+import type { KnockResult } from "@wkfs/core/client";
 import { WkfsCommand } from "../../command.ts";
 import { clientConfigPath } from "../../config-path.ts";
 import { exitCodesHelp } from "../../exit-codes.ts";
@@ -28,13 +28,13 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unreachable", "refused", "partly
     time: durationFlag({ description: "How long, in seconds or as 90s, 10m, 2h; the server may allow less." }),
   };
 
-  async run(): Promise<OpenResult> {
+  async run(): Promise<KnockResult> {
     const { flags } = await this.parse(ClientOpenCommand);
     const { createClient, loadClientConfig } = await import("#client-side");
     const client = await createClient({ config: await loadClientConfig(clientConfigPath(flags.config)) });
     const ports = portsOf(flags);
     const { time } = flags;
-    const result = await client.open({ ...(ports && { ports }), ...(time && { time }) });
+    const result = await client.knock({ ...(ports && { ports }), ...(time && { time }) });
     for (const line of openLines(result)) this.log(line);
     process.exitCode = openExitCode(result);
     return result;
