@@ -1,8 +1,8 @@
 import { connect } from "node:net";
 import { type Clock, type GrantRequest, WkfsError, messageOf } from "@wkfs/core";
+import { strangerFault } from "@wkfs/core/host";
 import { type CallingSide, CallingLink, formatRequest } from "@wkfs/localhost-tcp";
 import type { UnixSocketConfig } from "./config.ts";
-import { strangerFault } from "./folder.ts";
 import { MAX_MESSAGE, REPLY_TIMEOUT } from "./listener.ts";
 
 /** How long a daemon may take to speak in frames, in seconds. */

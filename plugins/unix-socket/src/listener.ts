@@ -1,13 +1,10 @@
 import { once } from "node:events";
-import { chmod, chown } from "node:fs/promises";
 import { type Server, type Socket, createServer } from "node:net";
 import { dirname } from "node:path";
 import { type Clock, type GrantHandler, type Logger, WkfsError, isWkfsError, messageOf } from "@wkfs/core";
+import { folderFault, groupId, listenAt } from "@wkfs/core/host";
 import { Links, type ListeningSide } from "@wkfs/localhost-tcp";
 import type { UnixSocketConfig } from "./config.ts";
-import { folderFault } from "./folder.ts";
-import { groupId } from "./group.ts";
-import { Cradle } from "./place.ts";
 
 /** Largest request in bytes. */
 export const MAX_MESSAGE = 65_536;
@@ -17,8 +14,6 @@ export const REPLY_TIMEOUT = 60;
 const IDLE_TIMEOUT = 30;
 /** Connections at a time that have said nothing yet. */
 const MAX_SILENT = 256;
-/** Connections that the kernel holds ready. */
-const BACKLOG = 1024;
 
 /** The daemon's side. */
 export class Listener implements ListeningSide {
@@ -75,16 +70,7 @@ export class Listener implements ListeningSide {
   async #listen(): Promise<void> {
     const { path, mode, group } = this.#config;
     const gid = group === undefined ? undefined : await groupId(group);
-    const cradle = await Cradle.make(path);
-    try {
-      this.#server.listen({ path: cradle.socket, backlog: BACKLOG, exclusive: true });
-      await once(this.#server, "listening");
-      if (gid !== undefined) await chown(cradle.socket, -1, gid);
-      await chmod(cradle.socket, mode);
-      this.#unname = await cradle.name();
-    } finally {
-      await cradle.remove();
-    }
+    this.#unname = await listenAt(this.#server, { path, mode, gid });
   }
 
   #accept(socket: Socket): void {

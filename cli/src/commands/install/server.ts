@@ -100,7 +100,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
     const { flags } = await this.parse(InstallServerCommand);
     const [{ installServer }, { groupId }, { nextSteps }, { proposedFirewalls }] = await Promise.all([
       import("../../install/server-config.ts"),
-      import("../../install/group-id.ts"),
+      import("@wkfs/core/host"),
       import("../../install/next-steps.ts"),
       import("../../install/proposed-firewalls.ts"),
     ]);

@@ -1,17 +1,49 @@
-import { link, lstat, mkdtemp, readdir, rename, rmdir, unlink } from "node:fs/promises";
-import { connect } from "node:net";
+import { once } from "node:events";
+import { chmod, chown, link, lstat, mkdtemp, readdir, rename, rmdir, unlink } from "node:fs/promises";
+import { type Server, connect } from "node:net";
 import { basename, dirname, join } from "node:path";
-import { WkfsError } from "@wkfs/core";
+import { WkfsError } from "../model/errors.ts";
+
+/** Who may connect to a Unix socket, and where it is. */
+export interface SocketPlace {
+  /** Absolute. Its folder must be there, and belong to root or to the process's user. At most 93 bytes: the socket is born under a longer name. */
+  readonly path: string;
+  /** Of the socket: 0o600, or 0o660 for its group too. */
+  readonly mode: number;
+  /** The socket's group; else that of the process. */
+  readonly gid: number | undefined;
+}
+
+/** Connections that the kernel holds ready. */
+const BACKLOG = 1024;
+
+/**
+ * Makes a server listen on a Unix socket that has its mode and owner before anybody can connect. One that a dead process
+ * left is replaced; one on which somebody answers, and what is no socket, is left alone. Gives a function that takes the
+ * name away again, if it is still ours. Rejects with `HOST_UNSUPPORTED`, or with the system's error.
+ */
+export async function listenAt(server: Server, { path, mode, gid }: SocketPlace): Promise<() => Promise<void>> {
+  const cradle = await Cradle.make(path);
+  try {
+    server.listen({ path: cradle.socket, backlog: BACKLOG, exclusive: true });
+    await once(server, "listening");
+    if (gid !== undefined) await chown(cradle.socket, -1, gid);
+    await chmod(cradle.socket, mode);
+    return await cradle.name();
+  } finally {
+    await cradle.remove();
+  }
+}
 
 /** Each round somebody comes to an end, or a dead daemon's trace is removed. */
 const ROUNDS = 10;
 
 /**
  * A folder beside the socket's path that only we can enter. In it the socket is born, so that it has its mode
- * before anybody can connect; and it serves as a lock, so that of daemons that start at once each sees what
+ * before anybody can connect; and it serves as a lock, so that of processes that start at once each sees what
  * the one before it has done.
  */
-export class Cradle {
+class Cradle {
   /** Where the socket is to be born. */
   readonly socket: string;
   readonly #path: string;
@@ -33,7 +65,7 @@ export class Cradle {
 
   /**
    * Gives the socket, on which we listen already, its path. A socket there on which nobody answers is removed;
-   * anything else is left as it is. Gives a function that takes the path away from it. Throws `TRANSPORT_FAILED`.
+   * anything else is left as it is. Gives a function that takes the path away from it. Throws `HOST_UNSUPPORTED`.
    */
   async name(): Promise<() => Promise<void>> {
     await this.#lock();
@@ -79,13 +111,13 @@ export class Cradle {
   }
 }
 
-/** Removes the socket of a daemon that died. */
+/** Removes the socket of a process that died. */
 async function removeDead(path: string): Promise<void> {
   const found = await lstat(path).catch(ignoreMissing);
   if (found === undefined) return;
   if (!found.isSocket()) {
-    throw new WkfsError("TRANSPORT_FAILED", `${path} is there and is no socket`, {
-      hint: "Remove it yourself if nobody needs it, or give gateway and daemon another transport path.",
+    throw new WkfsError("HOST_UNSUPPORTED", `${path} is there and is no socket`, {
+      hint: "Remove it yourself if nobody needs it, or give it another path in the configuration.",
     });
   }
   if (await isAnswered(path)) throw taken(path);
@@ -106,8 +138,8 @@ function isAnswered(path: string): Promise<boolean> {
 }
 
 function taken(path: string): WkfsError {
-  return new WkfsError("TRANSPORT_FAILED", `another daemon listens on ${path}, or begins to`, {
-    hint: "See with `ss -lxp` whose it is; stop that, or give gateway and daemon another transport path.",
+  return new WkfsError("HOST_UNSUPPORTED", `another process listens on ${path}, or begins to`, {
+    hint: "See with `ss -lxp` whose it is; stop that, or give it another path in the configuration.",
   });
 }
 

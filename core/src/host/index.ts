@@ -1,0 +1,4 @@
+/** `@wkfs/core/host`: what of the host a role relies on, and who could change it under its feet. */
+export { folderFault, strangerFault } from "./folder.ts";
+export { groupId } from "./group.ts";
+export { type SocketPlace, listenAt } from "./socket-place.ts";
