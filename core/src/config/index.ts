@@ -44,6 +44,14 @@ export interface GatewayConfig {
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
 }
 
+/** The daemon's control socket. */
+export interface ControlConfig {
+  /** Absolute. */
+  readonly path: string;
+  /** Whose members may steer the daemon, by name or number; else the group of its process. */
+  readonly group: string | number | undefined;
+}
+
 /** The server's configuration, checked, with paths made absolute and defaults filled in. */
 export interface ServerConfig {
   readonly source: ConfigSource;
@@ -58,6 +66,8 @@ export interface ServerConfig {
   readonly firewall: readonly PluginUse[];
   readonly store: PluginUse | undefined;
   readonly notify: readonly NotifierUse[];
+  /** Undefined: there is no socket, and the daemon cannot be asked. */
+  readonly control: ControlConfig | undefined;
   readonly limits: {
     /** Most open leases in all, and for one address. */
     readonly leases: number;
@@ -124,6 +134,7 @@ export async function checkServerConfig(
     firewall: (file.firewall ?? []).map((entry, index) => useOf(entry, ["firewall", index])),
     store: file.store && useOf(file.store, ["store"]),
     notify: file.notify.map(({ events, ...entry }, index) => ({ ...useOf(entry, ["notify", index]), events })),
+    control: file.control && { path: file.control.path, group: file.control.group },
     limits: file.limits,
   };
 }

@@ -68,6 +68,9 @@ const address = z
     'expected "host:port", "[v6]:port" or "unix:/path"',
   );
 
+/** Bytes of a socket's path: the kernel takes 107, and the socket is born under a name that is longer by 14. */
+const LONGEST_SOCKET = 93;
+
 export const serverSchema = z.strictObject({
   protect: z
     .strictObject({ tcp: portList.default([]), udp: portList.default([]), maxTime: seconds.default(600) })
@@ -91,6 +94,16 @@ export const serverSchema = z.strictObject({
   firewall: z.array(plugin).min(1).max(16).optional(),
   store: plugin.optional(),
   notify: z.array(notifier).max(16).default([]),
+  control: z
+    .strictObject({
+      path: z
+        .string()
+        .startsWith("/", "must be absolute")
+        .refine((path) => Buffer.byteLength(path) <= LONGEST_SOCKET, `must have at most ${LONGEST_SOCKET} bytes`),
+      /** Whose members may steer the daemon. */
+      group: z.union([z.string().min(1), z.int().nonnegative()]).optional(),
+    })
+    .optional(),
   limits: z
     .strictObject({
       /** Most open leases in all. */

@@ -31,6 +31,10 @@ export type ErrorCode =
   | "KNOCK_REFUSED"
   /** The server could not be reached, or did not answer in time. */
   | "SERVER_UNREACHABLE"
+  /** No daemon answers on its control socket. */
+  | "DAEMON_UNREACHABLE"
+  /** The daemon does not know, or could not do, what was asked over its control socket; or what answers there is none. */
+  | "CONTROL_FAILED"
   /** A program, a right or a kernel feature that is needed is missing on this host. */
   | "HOST_UNSUPPORTED"
   /** A part was used before `start`, after `stop`, or twice. */
