@@ -52,6 +52,30 @@ export function firewallSuite(
       assert.equal(await snapshot?.(), made);
     });
 
+    test("attach for a limited time is idempotent, and is for ever with the next attach", async (firewall, subject) => {
+      if (firewall.capabilities.guardUntil !== true) return;
+      await firewall.attach();
+      const lasting = await subject.snapshot?.();
+      const opened = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
+      await firewall.apply(change({ open: [opened] }));
+      const guardUntil = subject.now() + 60_000;
+      await firewall.attach({ guardUntil });
+      const limited = await subject.snapshot?.();
+      assert.deepEqual((await firewall.check()).missing, []);
+      await firewall.attach({ guardUntil });
+      assert.equal(await subject.snapshot?.(), limited);
+      const restarted = await subject.make();
+      await restarted.attach({ guardUntil });
+      assert.equal(await subject.snapshot?.(), limited);
+      assert.deepEqual((await restarted.check()).missing, []);
+      await expectHeld(restarted, [opened]);
+      await restarted.release();
+      await firewall.attach();
+      await firewall.apply(change({ close: [opened], before: [opened] }));
+      assert.equal(await subject.snapshot?.(), lasting);
+      if (lasting !== undefined) assert.notEqual(limited, lasting);
+    });
+
     test("apply opens, list reads it back with the time left", async (firewall, subject) => {
       await firewall.attach();
       const leases = [

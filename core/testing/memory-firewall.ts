@@ -1,4 +1,5 @@
 import type {
+  AttachOptions,
   Firewall,
   FirewallCapabilities,
   FirewallChange,
@@ -30,6 +31,8 @@ export class MemoryFirewall implements Firewall {
   /** Called before each change: throw to refuse it, or return a promise to hold it. */
   onApply: (change: FirewallChange) => void | Promise<void> = () => {};
   attached = 0;
+  /** Until when the kernel guards, in ms since the epoch; undefined: for ever. */
+  guardUntil: number | undefined;
   released = false;
   readonly #clock: Clock;
 
@@ -41,11 +44,13 @@ export class MemoryFirewall implements Firewall {
       maxTimeout: 2_147_483,
       resolution: 1000,
       prefixes: false,
+      guardUntil: true,
       ...capabilities,
     };
   }
 
-  async attach(): Promise<void> {
+  async attach({ guardUntil }: AttachOptions = {}): Promise<void> {
+    this.guardUntil = guardUntil;
     this.missing = [];
     this.attached += 1;
   }

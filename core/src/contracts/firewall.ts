@@ -18,9 +18,9 @@ export interface Firewall {
   /**
    * Makes what leases hang on (chain, set, jump), or adopts what a former run left, leases included.
    * Idempotent; there is no moment in which a protected port is open. Undone by `detach`.
-   * Resolves when the kernel holds all of it.
+   * Resolves when the kernel holds all of it. Each call says anew for how long, and `check` goes by the last one.
    */
-  attach(): Promise<void>;
+  attach(options?: AttachOptions): Promise<void>;
 
   /**
    * Opens and closes leases as one transaction: all of it or none. Opening an open lease moves its
@@ -52,6 +52,15 @@ export interface Firewall {
   detach(): Promise<void>;
 }
 
+export interface AttachOptions {
+  /**
+   * When the kernel itself stops to guard, whoever is dead by then: milliseconds since the epoch, rounded up to seconds.
+   * What hangs in the filter stays there without effect until `detach`. Undefined: never. Only asked of a firewall whose
+   * capabilities say `guardUntil`.
+   */
+  readonly guardUntil?: number | undefined;
+}
+
 export interface FirewallCapabilities {
   /** Which addresses it can hold leases for. A lease goes to every firewall that takes its family. */
   readonly families: readonly AddressFamily[];
@@ -63,6 +72,8 @@ export interface FirewallCapabilities {
   readonly resolution: number;
   /** Whether a lease may be for more than one host. */
   readonly prefixes: boolean;
+  /** Whether `attach` takes `guardUntil`. Without it a guard that locks its administrator out is ended by a process alone. */
+  readonly guardUntil?: boolean;
 }
 
 export interface FirewallChange {

@@ -1,4 +1,5 @@
 import {
+  type AttachOptions,
   type Firewall,
   type FirewallCapabilities,
   type FirewallChange,
@@ -23,8 +24,8 @@ export class BothFamilies implements Firewall {
     };
   }
 
-  async attach(): Promise<void> {
-    for (const firewall of this.#firewalls) await firewall.attach();
+  async attach(options?: AttachOptions): Promise<void> {
+    for (const firewall of this.#firewalls) await firewall.attach(options);
   }
 
   async apply(change: FirewallChange): Promise<void> {

@@ -1,4 +1,5 @@
 import {
+  type AttachOptions,
   type Firewall,
   type FirewallCapabilities,
   type FirewallChange,
@@ -27,10 +28,11 @@ import {
  */
 export class IptablesFirewall implements Firewall {
   readonly #family: Family;
-  readonly #config: IptablesConfig;
+  readonly #configured: IptablesConfig;
   readonly #context: PluginContext;
   readonly #netfilter: Netfilter;
   #sets: boolean;
+  #guardUntil: number | undefined;
 
   private constructor(
     family: Family,
@@ -40,7 +42,7 @@ export class IptablesFirewall implements Firewall {
     sets: boolean,
   ) {
     this.#family = family;
-    this.#config = config;
+    this.#configured = config;
     this.#context = context;
     this.#netfilter = netfilter;
     this.#sets = sets;
@@ -73,10 +75,12 @@ export class IptablesFirewall implements Firewall {
       maxTimeout: MAX_TIMEOUT,
       resolution: this.#sets ? 1000 : 1,
       prefixes: false,
+      guardUntil: true,
     };
   }
 
-  async attach(): Promise<void> {
+  async attach({ guardUntil }: AttachOptions = {}): Promise<void> {
+    this.#guardUntil = guardUntil;
     if (this.#sets) await this.#attachSet();
     if (!this.#sets) {
       this.#context.log.warn(
@@ -134,6 +138,11 @@ export class IptablesFirewall implements Firewall {
       await this.#netfilter.destroySet(this.#config.set);
   }
 
+  /** For a limited time rules of ours close, before all others, and none of theirs is out: nobody would put it back. */
+  get #config(): IptablesConfig {
+    return this.#guardUntil === undefined ? this.#configured : { ...this.#configured, position: 1, takeOut: [] };
+  }
+
   get #leases(): LeaseTable {
     return this.#sets
       ? new SetLeases(this.#netfilter, this.#config.set, () => this.#context.clock.now())
@@ -141,7 +150,7 @@ export class IptablesFirewall implements Firewall {
   }
 
   get #rules(): string[] {
-    return chainRules(this.#config, this.#context.protect, this.#sets);
+    return chainRules(this.#config, this.#context.protect, this.#sets, this.#guardUntil);
   }
 
   async #attachSet(): Promise<void> {

@@ -46,20 +46,34 @@ export function openChain(config: IptablesConfig): string {
   return `${config.chain}-open`;
 }
 
-/** What our chain shall hold. `sets` says whether leases are elements of a set or rules of `openChain`. */
-export function chainRules(config: IptablesConfig, protect: ProtectedPorts, sets: boolean): string[] {
+/**
+ * What our chain shall hold. `sets` says whether leases are elements of a set or rules of `openChain`; `guardUntil`, in ms
+ * since the epoch, when the kernel stops to guard by itself.
+ */
+export function chainRules(
+  config: IptablesConfig,
+  protect: ProtectedPorts,
+  sets: boolean,
+  guardUntil?: number,
+): string[] {
   const lease = sets ? `-m set --match-set ${config.set} src,dst -j ACCEPT` : `-j ${openChain(config)}`;
-  if (config.mode === "allow") return [lease];
+  if (config.mode === "allow" && guardUntil === undefined) return [lease];
+  const meanwhile = guardUntil === undefined ? "" : ` -m time --datestop ${utc(guardUntil)}`;
   return [
     "-i lo -j RETURN",
     "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
     lease,
     ...(["tcp", "udp"] as const).flatMap((protocol) =>
       chunks(protect[protocol], MULTIPORT).map(
-        (ports) => `-p ${protocol} -m multiport --dports ${ports.join(",")} -j DROP`,
+        (ports) => `-p ${protocol} -m multiport --dports ${ports.join(",")}${meanwhile} -j DROP`,
       ),
     ),
   ];
+}
+
+/** A time of day as iptables reads and prints it: in UTC unless it is told otherwise. */
+function utc(time: number): string {
+  return new Date(Math.ceil(time / 1000) * 1000).toISOString().slice(0, 19);
 }
 
 function jumpRule(config: IptablesConfig): string {

@@ -1,4 +1,5 @@
 import {
+  type AttachOptions,
   type Firewall,
   type FirewallCapabilities,
   type FirewallChange,
@@ -32,14 +33,17 @@ import { type Table, parseTable } from "./table-text.ts";
 
 /** Leases as elements of two sets, which the kernel ends by itself, and a chain whose rules look into them. */
 export class NftablesFirewall implements Firewall {
+  readonly #config: NftablesConfig;
   readonly #context: PluginContext;
   readonly #nftables: Nftables;
-  readonly #layout: Layout;
+  #layout: Layout;
+  #guardUntil: number | undefined;
   /** Our chain as this nft printed it when we had made it: versions differ in words, so it is not compared to ours. */
   #printed: readonly string[];
   #attached = false;
 
   constructor(config: NftablesConfig, context: PluginContext, nftables: Nftables) {
+    this.#config = config;
     this.#context = context;
     this.#nftables = nftables;
     this.#layout = layoutOf(config, context.protect);
@@ -54,10 +58,16 @@ export class NftablesFirewall implements Firewall {
       // The kernel counts in steps of 20 ms at most; but what is read back are whole seconds.
       resolution: 1000,
       prefixes: false,
+      guardUntil: true,
     };
   }
 
-  async attach(): Promise<void> {
+  async attach({ guardUntil }: AttachOptions = {}): Promise<void> {
+    if (guardUntil !== this.#guardUntil) {
+      this.#guardUntil = guardUntil;
+      this.#layout = layoutOf(this.#config, this.#context.protect, guardUntil);
+      this.#printed = written(this.#layout);
+    }
     const before = await this.#table();
     if (this.#attached && this.#missing(before).length === 0) return;
     this.#refuseForeign(before);

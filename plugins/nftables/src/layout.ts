@@ -28,7 +28,8 @@ const ADDRESSES = {
 } as const;
 const FAMILIES = { inet: ["ipv4", "ipv6"], ip: ["ipv4"], ip6: ["ipv6"] } as const;
 
-export function layoutOf(config: NftablesConfig, protect: ProtectedPorts): Layout {
+/** `guardUntil` in ms since the epoch: when the kernel stops to guard by itself. */
+export function layoutOf(config: NftablesConfig, protect: ProtectedPorts, guardUntil?: number): Layout {
   const { mode, name, size, parent, position, takeOut, priority } = config;
   const family = mode === "guard" ? "inet" : parent.family;
   const sets = new Map(FAMILIES[family].map((one) => [one, `${name}_${ADDRESSES[one].suffix}`]));
@@ -40,8 +41,12 @@ export function layoutOf(config: NftablesConfig, protect: ProtectedPorts): Layou
       sets,
       size,
       chain: name,
-      rules: leaseRules(sets),
-      caller: { chain: parent.chain, position, takeOut },
+      // For a limited time rules of ours close, before all others, and none of theirs is out: nobody would put it back.
+      rules: guardUntil === undefined ? leaseRules(sets) : guardRules(sets, protect, guardUntil),
+      caller:
+        guardUntil === undefined
+          ? { chain: parent.chain, position, takeOut }
+          : { chain: parent.chain, position: 1, takeOut: [] },
     };
   }
   return {
@@ -49,7 +54,7 @@ export function layoutOf(config: NftablesConfig, protect: ProtectedPorts): Layou
     sets,
     size,
     chain: "guard",
-    rules: guardRules(sets, protect),
+    rules: guardRules(sets, protect, guardUntil),
     caller: { hook: `type filter hook input priority ${priority}; policy accept;` },
   };
 }
@@ -59,15 +64,25 @@ export function layoutOf(config: NftablesConfig, protect: ProtectedPorts): Layou
  * still may drop the packet, unlike with iptables, where ACCEPT ends the hook. So what the administrator's
  * own chain drops stays shut for the open lease as well; `mode: allow` is for them.
  */
-function guardRules(sets: ReadonlyMap<AddressFamily, string>, protect: ProtectedPorts): string[] {
+function guardRules(
+  sets: ReadonlyMap<AddressFamily, string>,
+  protect: ProtectedPorts,
+  until: number | undefined,
+): string[] {
+  const meanwhile = until === undefined ? "" : `meta time < "${utc(until)}" `;
   return [
     'iif "lo" return',
     "ct state established,related return",
     ...leaseRules(sets),
     ...(["tcp", "udp"] as const).flatMap((protocol) =>
-      protect[protocol].length === 0 ? [] : [`${protocol} dport { ${protect[protocol].join(", ")} } drop`],
+      protect[protocol].length === 0 ? [] : [`${meanwhile}${protocol} dport { ${protect[protocol].join(", ")} } drop`],
     ),
   ];
+}
+
+/** A time of day as nft reads and prints it where the time zone is UTC, which `program.ts` sees to. */
+function utc(time: number): string {
+  return new Date(Math.ceil(time / 1000) * 1000).toISOString().slice(0, 19).replace("T", " ");
 }
 
 /** `meta l4proto` rather than `ip6 nexthdr`: it sees past the extension headers of IPv6. */

@@ -127,6 +127,21 @@ runner(`mode: guard and real packets${because}`, () => {
     expect(await subject.reach(host, TCP)).toBe("open");
   });
 
+  it("stops to guard when it was to, though nobody is there, and cuts nothing meanwhile", async () => {
+    await using subject = await site();
+    const say = await subject.keep(SERVER.ipv4);
+    const firewall = subject.make();
+    const guardUntil = Date.now() + 3000;
+    await firewall.attach({ guardUntil });
+    expect(await subject.reach(SERVER.ipv4, TCP)).toBe("shut");
+    expect(Date.now()).toBeLessThan(guardUntil);
+    await firewall.release();
+    expect(await say("still there?")).toBe("openstill there?");
+    while ((await subject.reach(SERVER.ipv4, TCP)) === "shut") expect(Date.now()).toBeLessThan(guardUntil + 5000);
+    expect(Date.now()).toBeGreaterThanOrEqual(guardUntil);
+    await firewall.detach();
+  });
+
   it("is for the address that knocked, and no other", async () => {
     await using subject = await site();
     const firewall = subject.make();

@@ -53,6 +53,8 @@ function missingProgram(program: string): WkfsError {
 export function programEnvironment(): NodeJS.ProcessEnv {
   return {
     LC_ALL: "C",
+    // nft writes and reads the times of day in rules by the time zone of its process.
+    TZ: "UTC",
     TERM: "dumb",
     HOME: "/dev/null",
     PATH: `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`,
