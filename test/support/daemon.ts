@@ -20,6 +20,7 @@ export interface TestDaemonOptions {
   readonly gateway?: object;
   readonly protect?: object;
   readonly limits?: object;
+  readonly control?: object;
 }
 
 /** A daemon whose kernel, disk, wire and time are the test's. */
@@ -56,6 +57,7 @@ export class TestDaemon implements AsyncDisposable {
     const config = await checkServerConfig({
       protect: options.protect ?? { tcp: [22, 5432], udp: [1194], maxTime: 600 },
       ...(options.gateway && { gateway: options.gateway }),
+      ...(options.control && { control: options.control }),
       // A clock that stands makes all knocks those of one second.
       limits: { knocksPerSecond: 1000, ...options.limits },
     });

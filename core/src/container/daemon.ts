@@ -12,6 +12,7 @@ import { LeaseBook } from "../daemon/lease-book.ts";
 import { Notifications } from "../daemon/notifications.ts";
 import { Policy } from "../daemon/policy.ts";
 import { Reconcile } from "../daemon/reconcile.ts";
+import { Steering } from "../daemon/steering.ts";
 import { Transactions } from "../daemon/transactions.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import {
@@ -82,7 +83,23 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
           log,
         });
         const reconcile = new Reconcile({ firewalls, book, journal, expiry, transactions, serial, clock, log });
+        const steering = new Steering({
+          config,
+          book,
+          store,
+          firewalls,
+          transport,
+          transactions,
+          expiry,
+          journal,
+          notifications,
+          serial,
+          clock,
+          log,
+        });
         return new Daemon({
+          control: config.control,
+          steering,
           book,
           policy,
           store,

@@ -32,7 +32,7 @@ export type Answer = { readonly id: number } & (
 );
 
 /** One thing that can be asked of the daemon. */
-interface Operation {
+export interface Operation {
   /**
    * Does it, and gives the result; both it and the items are plain JSON. `send` resolves when there is room for the next
    * item. The signal aborts when who asked is gone, or the daemon stops. Rejects with a `WkfsError` that is told as it is.

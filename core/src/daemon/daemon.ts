@@ -13,9 +13,13 @@ import type { Policy } from "./policy.ts";
 import type { Reconcile } from "./reconcile.ts";
 import type { Feed } from "../lifecycle/feed.ts";
 import { Role } from "../lifecycle/role.ts";
+import { ControlSocket } from "../control/socket.ts";
+import { operations } from "../control/operations.ts";
+import type { ControlConfig } from "../config/index.ts";
 import { withTimeLimit } from "../lifecycle/time-limit.ts";
 import type { Expiry } from "./expiry.ts";
 import type { Journal } from "./journal.ts";
+import type { Steering } from "./steering.ts";
 import type { Serial } from "./serial.ts";
 import type { Transactions } from "./transactions.ts";
 
@@ -36,6 +40,9 @@ export interface DaemonParts {
   /** Aborted when the daemon stops; the signal of every plugin's context. */
   readonly abort: AbortController;
   readonly feed: Feed<WkfsEvent>;
+  readonly steering: Steering;
+  /** Where it can be asked; undefined: nowhere. */
+  readonly control: ControlConfig | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -136,6 +143,7 @@ export class Daemon extends Role<WkfsEvent> {
 
     this.#undo.push({ what: "transport", run: () => withTimeLimit(transport.close(), STEP_LIMIT, "transport: close") });
     await withTimeLimit(transport.listen(grantHandler(transactions, log)), STEP_LIMIT, "transport: listen");
+    await this.#openControl();
     log.info(
       {
         leases: standing.length,
@@ -184,6 +192,14 @@ export class Daemon extends Role<WkfsEvent> {
       }
     }
     if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));
+  }
+
+  async #openControl(): Promise<void> {
+    const { control, steering, log } = this.#parts;
+    if (control === undefined) return;
+    const socket = new ControlSocket(control, operations(steering, this), log);
+    this.#undo.push({ what: "control", run: () => socket.close() });
+    await socket.open();
   }
 
   #warnOfFamilies(): void {

@@ -44,6 +44,11 @@ export class Notifications {
     );
   }
 
+  /** How far each notifier is behind. */
+  report(): { readonly name: string; readonly waiting: number; readonly failures: number }[] {
+    return this.#workers.map(({ name, waiting, failures }) => ({ name, waiting, failures }));
+  }
+
   /** Hands over what is durable and has happened. */
   deliver(pending: readonly PendingNotification[]): void {
     if (pending.length === 0) return;
@@ -88,6 +93,15 @@ class Worker {
     this.#host = host;
     this.#clock = clock;
     this.#log = log;
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** Tries in a row that failed. */
+  get failures(): number {
+    return this.#failures;
   }
 
   async start(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { KeySet, ServerConfig } from "../config/index.ts";
 import { DEFAULT_KEY_SET } from "../config/index.ts";
 import type { Knock, KnockRefusal } from "../model/knock.ts";
-import { type Lease, leaseId } from "../model/lease.ts";
+import { BY_HAND, type Lease, leaseId } from "../model/lease.ts";
 import { type Port, type ProtectedPorts, includesPort } from "../model/port.ts";
 import type { Room } from "./limits.ts";
 
@@ -33,6 +33,7 @@ export class Policy {
 
   /** The name under which a knock goes, or undefined when it is nobody's that we know. */
   clientOf(knock: Knock): string | undefined {
+    if (knock.byHand) return BY_HAND;
     if (!this.#config.namedKeys) return DEFAULT_KEY_SET;
     // The text of the configuration: one for all leases, where that of the knock would be one for each.
     return knock.client === undefined ? undefined : this.#sets.get(knock.client)?.name;

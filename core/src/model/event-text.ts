@@ -30,11 +30,12 @@ function subjectOf(event: WkfsEvent): string {
   switch (event.type) {
     case "opened":
     case "renewed":
-    case "expired": {
+    case "expired":
+    case "closed": {
       const [lease] = event.leases;
       if (lease === undefined) return event.type;
       // Who and until when come before the ports, which may be many and are cut.
-      const until = event.type === "expired" ? "" : ` until ${timeOf(lease.deadline)}`;
+      const until = event.type === "expired" || event.type === "closed" ? "" : ` until ${timeOf(lease.deadline)}`;
       const ports = event.leases.slice(0, 20).map(({ port }) => formatPort(port));
       return `${event.type} for ${name(lease.client)} at ${formatAddress(lease.address)}${until}: ${ports.join(", ")}`;
     }
@@ -56,6 +57,7 @@ function linesOf(event: WkfsEvent): string[] {
     case "opened":
     case "renewed":
     case "expired":
+    case "closed":
       return event.leases.map((lease) => `${at} ${event.type}: ${describe(lease)}`);
     case "refused":
       return [

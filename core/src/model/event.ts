@@ -13,6 +13,8 @@ export type WkfsEvent =
   | { readonly type: "renewed"; readonly time: number; readonly leases: readonly Lease[] }
   /** These leases ended on their deadline. */
   | { readonly type: "expired"; readonly time: number; readonly leases: readonly Lease[] }
+  /** These leases were ended before their deadline. `by` is who asked for it: `BY_HAND`, or the client itself. */
+  | { readonly type: "closed"; readonly time: number; readonly leases: readonly Lease[]; readonly by: string }
   /** An authenticated knock opened nothing. `reason` is a `KnockRefusal`. */
   | {
       readonly type: "refused";
@@ -35,6 +37,7 @@ export const EVENT_TYPES = [
   "opened",
   "renewed",
   "expired",
+  "closed",
   "refused",
   "healed",
   "failed",

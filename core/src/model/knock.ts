@@ -11,6 +11,8 @@ export interface Knock {
   readonly duration: number;
   /** The name of the key set, where the gateway told one. */
   readonly client: string | undefined;
+  /** From somebody who may steer the daemon, and not by a key: every protected port may then be opened. */
+  readonly byHand?: true;
 }
 
 /** What became of a knock. */

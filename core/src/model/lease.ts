@@ -9,13 +9,16 @@ export interface LeaseKey {
 
 /** One opening: an address may reach a port until a deadline. */
 export interface Lease extends LeaseKey {
-  /** Who asked: in protocol v1 the name of the key set. */
+  /** Who asked: in protocol v1 the name of the key set; `BY_HAND` for one that the administrator opened. */
   readonly client: string;
   /** When it was opened first, in milliseconds since the epoch. */
   readonly openedAt: number;
   /** When it ends, in milliseconds since the epoch. */
   readonly deadline: number;
 }
+
+/** The `client` of what was opened by hand. No key set can have this name. */
+export const BY_HAND = "@hand";
 
 /** A lease as it stands in the kernel: there are no names there, and perhaps no deadline. */
 export interface KernelLease extends LeaseKey {

@@ -8,6 +8,7 @@ const leases = z.array(z.object({ address, port, client: z.string(), openedAt: t
 
 const event = z.discriminatedUnion("type", [
   z.object({ type: z.literal(["opened", "renewed", "expired"]), time, leases }),
+  z.object({ type: z.literal("closed"), time, leases, by: z.string() }),
   z
     .object({
       type: z.literal("refused"),
