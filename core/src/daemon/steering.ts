@@ -37,7 +37,7 @@ export interface DaemonReport {
   readonly latest: readonly WkfsEvent[];
 }
 
-export interface FirewallReport {
+interface FirewallReport {
   readonly name: string;
   readonly families: readonly string[];
   readonly expiry: "kernel" | "core";
@@ -49,7 +49,7 @@ export interface FirewallReport {
   readonly error?: string;
 }
 
-export interface NotifierReport {
+interface NotifierReport {
   readonly name: string;
   /** Notifications that wait for it. */
   readonly waiting: number;
