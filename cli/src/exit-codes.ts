@@ -14,7 +14,7 @@ const MEANING: Readonly<Record<ExitName, string>> = {
   ok: "done; everything that was asked for",
   unexpected: "something failed; the text on stderr says what",
   invalid: "wrong use, configuration, key file or plugin: trying again changes nothing",
-  unreachable: "the server could not be reached or did not answer",
+  unreachable: "the server, or its daemon, could not be reached or did not answer",
   refused: "the server refused, nothing was opened: wrong keys, wrong clock, or no such port",
   partly: "only a part of the ports was opened",
 };

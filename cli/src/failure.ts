@@ -17,6 +17,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   PLUGIN_INVALID: EXIT.invalid,
   ADDRESS_INVALID: EXIT.invalid,
   SERVER_UNREACHABLE: EXIT.unreachable,
+  DAEMON_UNREACHABLE: EXIT.unreachable,
   KNOCK_REFUSED: EXIT.refused,
 };
 

@@ -10,6 +10,16 @@ export const configFlag = (preset: string) =>
     description: `Configuration file (default: ${preset}).`,
   });
 
+/** How a command finds the running daemon. */
+export const daemonFlags = {
+  config: configFlag("/etc/wkfs/wkfs.yaml"),
+  socket: Flags.string({
+    helpValue: "PATH",
+    description: "Control socket of the daemon (default: control.path of the configuration).",
+    exclusive: ["config"],
+  }),
+};
+
 export const logLevelFlag = Flags.option({
   options: ["debug", "info", "warn", "error"] as const,
   default: "info",
@@ -36,6 +46,17 @@ export const durationFlag = Flags.custom<number>({
     throw new Errors.CLIError(
       `Expected seconds, or a time such as 90s, 10m or 2h, at most ${LONGEST} seconds, but received: ${text}`,
     );
+  },
+});
+
+/** A moment of the past, in milliseconds since the epoch: a date, or how long ago. */
+export const sinceFlag = Flags.custom<number>({
+  helpValue: "TIME",
+  parse: async (text) => {
+    const ago = parseDuration(text);
+    const time = ago === undefined ? Date.parse(text) : Date.now() - ago * 1000;
+    if (!Number.isNaN(time)) return time;
+    throw new Errors.CLIError(`Expected a date, or a time such as 90s, 10m, 2h or 1d, but received: ${text}`);
   },
 });
 

@@ -28,6 +28,7 @@ import { serviceId } from "./service-id.ts";
 import { Services } from "./services.ts";
 
 export type { Daemon, Leases } from "../daemon/daemon.ts";
+export type { DaemonReport } from "../daemon/steering.ts";
 export type { Role, RoleEvent, RoleEvents, Status } from "../lifecycle/role.ts";
 export type { RoleOptions } from "./role.ts";
 export { Services } from "./services.ts";
