@@ -21,6 +21,7 @@ export interface TestDaemonOptions {
   readonly protect?: object;
   readonly limits?: object;
   readonly control?: object;
+  readonly signal?: AbortSignal;
 }
 
 /** A daemon whose kernel, disk, wire and time are the test's. */
@@ -70,7 +71,13 @@ export class TestDaemon implements AsyncDisposable {
       );
       bind(Services.Notifiers).toConstantValue([...(options.notifiers ?? [])]);
     });
-    const daemon = await createDaemon({ config, plugins: [], modules: [module], log });
+    const daemon = await createDaemon({
+      config,
+      plugins: [],
+      modules: [module],
+      log,
+      ...(options.signal && { signal: options.signal }),
+    });
     return new TestDaemon(daemon, clock, store, firewalls, log.lines, link);
   }
 

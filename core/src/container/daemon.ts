@@ -10,7 +10,7 @@ import { Feed } from "../lifecycle/feed.ts";
 import { RefusalLog } from "../lifecycle/refusal-log.ts";
 import { LeaseBook } from "../daemon/lease-book.ts";
 import { Notifications } from "../daemon/notifications.ts";
-import { Policy } from "../daemon/policy.ts";
+import { ConfiguredPolicy } from "../daemon/policy.ts";
 import { Reconcile } from "../daemon/reconcile.ts";
 import { Steering } from "../daemon/steering.ts";
 import { Transactions } from "../daemon/transactions.ts";
@@ -29,6 +29,9 @@ import { Services } from "./services.ts";
 
 export type { Daemon, Leases } from "../daemon/daemon.ts";
 export type { DaemonReport } from "../daemon/steering.ts";
+export type { NotifierFor } from "../daemon/notifications.ts";
+export { ConfiguredPolicy, type Decision, type Policy, type Question, type Room } from "../daemon/policy.ts";
+export type { Named } from "../lifecycle/time-limit.ts";
 export type { Role, RoleEvent, RoleEvents, Status } from "../lifecycle/role.ts";
 export type { RoleOptions } from "./role.ts";
 export { Services } from "./services.ts";
@@ -38,7 +41,8 @@ const DaemonId = serviceId<Daemon>("Daemon");
 
 /**
  * Assembles a daemon. Checks the configuration of every plugin and reads their secrets; touches neither
- * the packet filter nor the store before `start`. Throws `CONFIG_INVALID`, `SECRET_INVALID`, `PLUGIN_INVALID`.
+ * the packet filter nor the store before `start`. Throws `CONFIG_INVALID`, `SECRET_INVALID`, `PLUGIN_INVALID`,
+ * `PLUGIN_TIMEOUT`, and the reason of a signal that is aborted.
  */
 export async function createDaemon(options: RoleOptions): Promise<Daemon> {
   const container = await roleContainer(options, (core) => {
@@ -60,10 +64,10 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
       },
       [...PLUGIN_PARTS],
     );
+    core.bind(Services.Policy).toResolvedValue((config) => new ConfiguredPolicy(config), [Services.Config]);
     core.bind(DaemonId).toResolvedValue(
-      (config, clock, log, abort, store, all, notifiers, transport) => {
+      (config, clock, log, abort, store, all, notifiers, transport, policy) => {
         const book = new LeaseBook();
-        const policy = new Policy(config);
         const firewalls = new Firewalls(all, log);
         const notifications = new Notifications(notifiers, store, hostname(), clock, log);
         const serial = new Serial();
@@ -128,6 +132,7 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         Services.Firewalls,
         Services.Notifiers,
         Services.Transport,
+        Services.Policy,
       ],
     );
   });

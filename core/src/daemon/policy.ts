@@ -3,7 +3,7 @@ import { DEFAULT_KEY_SET } from "../config/index.ts";
 import type { Knock, KnockRefusal } from "../model/knock.ts";
 import { BY_HAND, type Lease, leaseId } from "../model/lease.ts";
 import { type Port, type ProtectedPorts, includesPort } from "../model/port.ts";
-import type { Room } from "./limits.ts";
+import type { Address } from "../model/address.ts";
 
 /** What a client may ask for: its ports, and seconds at most. */
 interface Limits extends ProtectedPorts {
@@ -14,7 +14,42 @@ interface Limits extends ProtectedPorts {
 export interface Decision {
   readonly opened: readonly Lease[];
   readonly renewed: readonly Lease[];
+  /** Ports that are not opened. */
   readonly refused: readonly Port[];
+}
+
+/** How much may be opened still; see `limits` of the configuration. */
+export interface Room {
+  /** Takes the room of one more lease for this address, or says why there is none. */
+  take(address: Address): KnockRefusal | undefined;
+}
+
+/** What a policy is asked about one knock. */
+export interface Question {
+  readonly knock: Knock;
+  /** What `clientOf` gave. */
+  readonly client: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** The lease that stands now, by its `leaseId`. */
+  readonly current: (id: string) => Lease | undefined;
+  readonly room: Room;
+}
+
+/**
+ * Who may open what. Asked by the daemon for each knock that makes sense, one after the other; answers at once, from memory. An
+ * error that it throws opens nothing, for anybody whose knock is decided on in the same transaction.
+ */
+export interface Policy {
+  /** The name under which a knock goes, or undefined when it is nobody's that we know: `unknown_client`. */
+  clientOf(knock: Knock): string | undefined;
+  /** The leases that a knock gives, or why it gives none: `not_allowed`, unless another `KnockRefusal` says more. */
+  decide(question: Question): Decision | { readonly refusal: KnockRefusal };
+  /**
+   * At the start: what is left at `now` (ms since the epoch) of a lease that a former run gave; undefined ends it. The same
+   * object when it is as it was.
+   */
+  uphold(lease: Lease, now: number): Lease | undefined;
 }
 
 /**
@@ -22,7 +57,7 @@ export interface Decision {
  * name of the key set, which it alone can know; and where sets have names, a request without a name,
  * or with one that is not configured, opens nothing.
  */
-export class Policy {
+export class ConfiguredPolicy implements Policy {
   readonly #config: Pick<ServerConfig, "protect" | "namedKeys" | "keySets">;
   readonly #sets: ReadonlyMap<string, KeySet>;
 
@@ -31,7 +66,6 @@ export class Policy {
     this.#sets = new Map(config.keySets.map((set) => [set.name, set]));
   }
 
-  /** The name under which a knock goes, or undefined when it is nobody's that we know. */
   clientOf(knock: Knock): string | undefined {
     if (knock.byHand) return BY_HAND;
     if (!this.#config.namedKeys) return DEFAULT_KEY_SET;
@@ -39,17 +73,8 @@ export class Policy {
     return knock.client === undefined ? undefined : this.#sets.get(knock.client)?.name;
   }
 
-  /**
-   * The leases that a knock of this client gives at `now`, or why it gives none. A lease never gets shorter by a
-   * knock. `current` gives the lease that stands now.
-   */
-  decide(
-    knock: Knock,
-    client: string,
-    now: number,
-    current: (id: string) => Lease | undefined,
-    room: Room,
-  ): Decision | { readonly refusal: KnockRefusal } {
+  /** A lease never gets shorter by a knock. */
+  decide({ knock, client, now, current, room }: Question): Decision | { readonly refusal: KnockRefusal } {
     const limits: Limits = this.#sets.get(client) ?? this.#config.protect;
     const until = now + Math.min(knock.duration, limits.maxTime * 1000);
     const opened: Lease[] = [];
@@ -78,9 +103,8 @@ export class Policy {
   }
 
   /**
-   * What is left at `now` of a lease that a former run gave, if it has time left and its port is still protected: for no
-   * longer than a new one would last. So neither a changed configuration nor a clock that was wrong keeps a port
-   * open. The same object when it is as it was.
+   * Has time left and its port is still protected: for no longer than a new one would last. So neither a changed
+   * configuration nor a clock that was wrong keeps a port open.
    */
   uphold(lease: Lease, now: number): Lease | undefined {
     const { protect } = this.#config;

@@ -149,7 +149,7 @@ export class Transactions {
       const { knock } = waiting;
       const client = policy.clientOf(knock);
       if (client === undefined) return { waiting, client: knock.client, outcome: { refusal: "unknown_client" } };
-      const outcome = policy.decide(knock, client, now, current, room);
+      const outcome = policy.decide({ knock, client, now, current, room });
       if (!("refusal" in outcome)) {
         for (const lease of outcome.opened) draft.set(leaseId(lease), lease);
         for (const lease of outcome.renewed) draft.set(leaseId(lease), lease);

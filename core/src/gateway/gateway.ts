@@ -64,10 +64,11 @@ export class Gateway extends Role<GatewayEvent> {
   protected override async up(): Promise<void> {
     const { front, listens, transport, log } = this.#parts;
     try {
-      const since = await this.#fullSecond();
+      // What listening needs is read while we wait.
+      const [since, http] = await Promise.all([this.#fullSecond(), listens ? import("./http.ts") : undefined]);
       const requests = await front(since);
       this.#mount.open(requests);
-      if (listens) await this.#listen(requests, since);
+      if (http !== undefined) await this.#listen(await http.createHttpServer(this.#parts.config, requests), since);
       log.info({ listen: this.address, workers: this.#parts.config.workers, daemons: transport.addresses }, "ready");
     } catch (error) {
       await this.#close();
@@ -75,10 +76,8 @@ export class Gateway extends Role<GatewayEvent> {
     }
   }
 
-  async #listen(requests: Requests, since: number): Promise<void> {
+  async #listen(server: Server, since: number): Promise<void> {
     const { config, workers, log } = this.#parts;
-    const { createHttpServer } = await import("./http.ts");
-    const server = await createHttpServer(config, requests);
     const options = listenOptions(config.listen);
     await listenOn(server, { ...options, reusePort: config.workers > 1 });
     this.#server = server;

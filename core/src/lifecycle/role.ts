@@ -116,7 +116,7 @@ export abstract class Role<Event extends RoleEvent> extends EventEmitter<RoleEve
   async #stop(): Promise<void> {
     this.#ending.abort();
     if (this.#status === "new") this.#enter("stopped");
-    await this.#starting?.catch(() => {});
+    if (this.#status === "starting") await this.#starting?.catch(() => {});
     if (this.#status === "stopped") return;
     this.#enter("stopping");
     try {

@@ -24,6 +24,7 @@ export type KnockOutcome =
 export type KnockRefusal =
   | "no_ports"
   | "unknown_client"
+  | "not_allowed"
   | "too_many_knocks"
   | "too_many_leases"
   | "too_many_leases_of_address"

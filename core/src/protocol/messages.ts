@@ -108,6 +108,7 @@ const ERRORS = {
   missing_time: "Missing or invalid 'time'.",
   no_ports: "None of the requested ports is offered.",
   unknown_client: "The keys of this client are not known to the server.",
+  not_allowed: "The server does not allow it now.",
   too_many_knocks: "Too many requests of this address at once. Nothing was opened.",
   too_many_leases: "The server has as many ports open as it may. Nothing was opened.",
   too_many_leases_of_address: "This address has as many ports open as it may. Nothing was opened.",
