@@ -56,6 +56,7 @@ export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** One line of a `recordingLogger`. */
 export interface LogLine {
   readonly level: keyof Logger;
   readonly data: object;

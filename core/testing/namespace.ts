@@ -2,12 +2,15 @@ import { type ChildProcess, type SpawnOptions, execFile, spawn, spawnSync } from
 import { once } from "node:events";
 import { WkfsError } from "../src/model/errors.ts";
 
+/** How a program ended, and what it wrote. */
 export interface CommandResult {
+  /** Its exit code. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
+/** How a host is made: `user` is for those who are not root, a user namespace of its own or the one of another host. */
 export interface NetworkNamespaceOptions {
   readonly user?: "own" | NetworkNamespace;
 }

@@ -8,7 +8,7 @@ import type { ProtectedPorts } from "../model/port.ts";
 import { clientSchema, serverSchema } from "./schema.ts";
 import { type ConfigSource, checkConfig, parseYaml, programSource } from "./source.ts";
 
-export { serverJsonSchema } from "./json-schema.ts";
+export { type Json, serverJsonSchema } from "./json-schema.ts";
 export { readKeys, readSecret } from "./secret.ts";
 export { type ConfigPath, type ConfigSource, checkConfig } from "./source.ts";
 
@@ -17,30 +17,41 @@ const LIMIT = 1_048_576;
 
 /** What stands behind `use:`: the plugin's name, its own configuration, and where that stands. */
 export interface PluginUse {
+  /** Name of the plugin. */
   readonly use: string;
+  /** What stands beside `use`, unchecked. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** Where it stands in the configuration. */
   readonly path: readonly (string | number)[];
 }
 
 /** A notifier, and the events that it tells of. */
 export interface NotifierUse extends PluginUse {
+  /** By itself `TOLD`. */
   readonly events: readonly EventType[];
 }
 
 /** The ports and the time that the holders of one set of keys may ask for. Times in seconds. */
 export interface KeySet extends ProtectedPorts {
+  /** Unique; the `client` of its leases. */
   readonly name: string;
+  /** Longest lease in seconds. */
   readonly maxTime: number;
   /** The key file, absolute. */
   readonly keys: string;
 }
 
+/** The gateway's section, but for its keys. */
 export interface GatewayConfig {
+  /** `host:port`, `[v6]:port` or `unix:/path`. */
   readonly listen: string;
+  /** The only path that is answered, such as `/8f3c0c5e`. */
   readonly path: string;
+  /** Networks whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`. */
   readonly trustedProxies: readonly string[];
   /** Processes that serve. */
   readonly workers: number;
+  /** Absolute paths of PEM files; undefined: plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
 }
 
@@ -54,20 +65,26 @@ export interface ControlConfig {
 
 /** The server's configuration, checked, with paths made absolute and defaults filled in. */
 export interface ServerConfig {
+  /** Says for errors where something stands. */
   readonly source: ConfigSource;
   /** Relative paths in the configuration are relative to this folder. */
   readonly folder: string;
+  /** The ports that are closed, and the longest lease in seconds. */
   readonly protect: ProtectedPorts & { readonly maxTime: number };
+  /** Undefined where this host has no gateway. */
   readonly gateway: GatewayConfig | undefined;
   /** Whether clients are told apart: false when `gateway.keys` is one file. */
   readonly namedKeys: boolean;
+  /** Who may ask; one named `default` when `gateway.keys` is one file. */
   readonly keySets: readonly KeySet[];
+  /** Plugins; what a role needs and is missing is an error of its making. */
   readonly transport: PluginUse | undefined;
   readonly firewall: readonly PluginUse[];
   readonly store: PluginUse | undefined;
   readonly notify: readonly NotifierUse[];
   /** Undefined: there is no socket, and the daemon cannot be asked. */
   readonly control: ControlConfig | undefined;
+  /** How much may be open, and how often may be asked. */
   readonly limits: {
     /** Most open leases in all, and for one address. */
     readonly leases: number;
@@ -77,9 +94,13 @@ export interface ServerConfig {
   };
 }
 
+/** The client's configuration, checked, with paths made absolute. */
 export interface ClientConfig {
+  /** The gateway's, path included: `https://www.example.org/8f3c0c5e`. */
   readonly url: string;
+  /** The key file, absolute. */
   readonly keys: string;
+  /** A file of PEM certificates to trust in place of the system's. */
   readonly ca: string | undefined;
   /** Ports to ask for; undefined: all that the server offers. */
   readonly ports: ProtectedPorts | undefined;

@@ -2,7 +2,8 @@ import { z } from "zod";
 import type { AnyPlugin, PluginKind } from "../contracts/plugin.ts";
 import { serverSchema } from "./schema.ts";
 
-type Json = Readonly<Record<string, unknown>>;
+/** A JSON Schema, or a part of one. */
+export type Json = Readonly<Record<string, unknown>>;
 
 /**
  * The JSON Schema (draft 2020-12) of a server's configuration file, with what stands beside `use:` for each of these plugins.

@@ -3,6 +3,7 @@ import { type Document, LineCounter, isCollection, isMap, isScalar, parseDocumen
 import type { ConfigSchema, SchemaIssue } from "../contracts/plugin.ts";
 import { WkfsError } from "../model/errors.ts";
 
+/** Keys and indexes from the top of the file to a value. */
 export type ConfigPath = readonly (string | number)[];
 
 /** Where values of a configuration stand, so that an error can point there. */

@@ -13,6 +13,7 @@ import { type KernelLease, type Lease, type LeaseKey, leaseId } from "../model/l
  * that speaks to it refuses; the text names the command and what it said.
  */
 export interface Firewall {
+  /** What it can do; the same all its life. */
   readonly capabilities: FirewallCapabilities;
 
   /**
@@ -52,6 +53,7 @@ export interface Firewall {
   detach(): Promise<void>;
 }
 
+/** How the hooks are made. */
 export interface AttachOptions {
   /**
    * When the kernel itself stops to guard, whoever is dead by then: milliseconds since the epoch, rounded up to seconds.
@@ -61,6 +63,7 @@ export interface AttachOptions {
   readonly guardUntil?: number | undefined;
 }
 
+/** What a back end can do, as data: core asks for nothing beyond it. */
 export interface FirewallCapabilities {
   /** Which addresses it can hold leases for. A lease goes to every firewall that takes its family. */
   readonly families: readonly AddressFamily[];
@@ -76,8 +79,11 @@ export interface FirewallCapabilities {
   readonly guardUntil?: boolean;
 }
 
+/** One transaction. No key stands in it twice. */
 export interface FirewallChange {
+  /** To be open until their deadline, whether they are open now or not. */
   readonly open: readonly Lease[];
+  /** To be closed, whether they are open now or not. */
   readonly close: readonly LeaseKey[];
   /**
    * The leases among these that were open before, as they were: what a back end whose transactions
@@ -86,6 +92,7 @@ export interface FirewallChange {
   readonly before: readonly Lease[];
 }
 
+/** What a quick look found. */
 export interface FirewallCheck {
   /** What is wrong with the hooks, in words for the log and the mail; empty when all stand. */
   readonly missing: readonly string[];
@@ -95,8 +102,11 @@ export interface FirewallCheck {
   readonly absent?: readonly LeaseKey[];
 }
 
+/** Everything that a packet filter holds of ours. */
 export interface FirewallState {
+  /** As in `FirewallCheck`. */
   readonly missing: readonly string[];
+  /** Each key once. */
   readonly leases: readonly KernelLease[];
 }
 

@@ -21,6 +21,7 @@ export interface Notifier {
   close(): Promise<void>;
 }
 
+/** One message about one or more events, in the order in which they happened. Plain JSON. */
 export interface Notification {
   /** The same at every try, so that a receiver can tell repetitions. */
   readonly id: string;

@@ -7,12 +7,14 @@ import type { ProtectedPorts } from "../model/port.ts";
 /** Version of all the contracts of this folder. It changes when a plugin must change. */
 export const API_VERSION = 1;
 
+/** What a plugin of each kind makes. */
 export interface PluginKinds {
   readonly firewall: Firewall;
   readonly notifier: Notifier;
   readonly transport: Transport;
   readonly store: Store;
 }
+/** Which contract a plugin fulfils. */
 export type PluginKind = keyof PluginKinds;
 
 /** Structured log: data first, then the sentence. Never hand it a secret. */
@@ -37,6 +39,7 @@ export interface Clock {
 export interface PluginContext {
   /** A child logger that carries the plugin's name. */
   readonly log: Logger;
+  /** In place of `Date` and `setTimeout`. */
   readonly clock: Clock;
   /** Aborts when the role stops: pending work of the plugin may end with it. */
   readonly signal: AbortSignal;
@@ -62,11 +65,15 @@ export interface ConfigSchema<Config> {
     readonly jsonSchema?: { input(options: { readonly target: "draft-2020-12" }): Readonly<Record<string, unknown>> };
   };
 }
+/** What a check gives: the value as the plugin gets it, or what is wrong. */
 export type SchemaResult<Config> =
   | { readonly value: Config; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
+/** One fault of a configuration. */
 export interface SchemaIssue {
+  /** What is wrong, in words for the administrator; core adds file, line, plugin and path. */
   readonly message: string;
+  /** Where, from the plugin's own section on. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
@@ -88,8 +95,14 @@ export interface Plugin<Kind extends PluginKind, Config> {
   readonly name: string;
   /** `API_VERSION` of the contracts that it was written for. */
   readonly apiVersion: number;
+  /** Which contract `create` fulfils. */
   readonly kind: Kind;
+  /** Checks what stands beside `use:`. */
   readonly configSchema: ConfigSchema<Config>;
+  /**
+   * Makes the implementation, within 30 s; see 3 above. What it throws stops the start; give it the code `CONFIG_INVALID`,
+   * `SECRET_INVALID` or `HOST_UNSUPPORTED`.
+   */
   create(config: Config, context: PluginContext): PluginKinds[Kind] | Promise<PluginKinds[Kind]>;
 }
 

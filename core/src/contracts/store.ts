@@ -32,12 +32,15 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** One change of a store. Every part may be missing, and be an empty list. */
 export interface StoreChange {
   /** Leases to put; one with an equal key is replaced. Removals come first: what is in both is there afterwards. */
   readonly put?: readonly Lease[];
+  /** Keys of leases to remove; unknown ones are no error. */
   readonly remove?: readonly LeaseKey[];
   /** Events to append to the history. */
   readonly append?: readonly WkfsEvent[];
+  /** Notifications that wait from now on; their ids are new. */
   readonly enqueue?: readonly PendingNotification[];
   /** Ids of notifications that are done with; unknown ones are no error. */
   readonly dequeue?: readonly string[];

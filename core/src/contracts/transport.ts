@@ -31,7 +31,9 @@ export interface Transport {
 
 /** What a gateway asks of a daemon. Not yet checked: the daemon trusts none of it. */
 export interface GrantRequest {
+  /** Text of one IPv4 or IPv6 address. */
   readonly ip: unknown;
+  /** A list of `{ proto: "TCP" | "UDP", num: 22 }`. */
   readonly ports: unknown;
   /** Seconds. */
   readonly time: unknown;
@@ -39,5 +41,5 @@ export interface GrantRequest {
   readonly client?: unknown;
 }
 
-/** Answers a request with JSON text. */
+/** Answers a request with JSON text of at most 64 KiB; never rejects. */
 export type GrantHandler = (request: GrantRequest) => Promise<string>;

@@ -5,6 +5,7 @@ import { WkfsError, messageOf } from "../model/errors.ts";
 import { Lines } from "./lines.ts";
 import { type Answer, LONGEST_ANSWER, readAnswer } from "./messages.ts";
 
+/** One question to a daemon that runs, or one order. */
 export interface ControlCall {
   /** The daemon's socket. */
   readonly path: string;

@@ -22,6 +22,7 @@ const LONGEST_PAUSE = 900_000;
 
 /** A notifier, and of which events it tells; by itself of those that are worth a message. */
 export interface NotifierFor extends Named<Notifier> {
+  /** By itself `TOLD`. */
   readonly events?: readonly EventType[];
 }
 

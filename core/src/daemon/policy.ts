@@ -12,7 +12,9 @@ interface Limits extends ProtectedPorts {
 
 /** What a knock would change; at least one lease. */
 export interface Decision {
+  /** Leases that are new. */
   readonly opened: readonly Lease[];
+  /** Leases that stand, with their new deadline. */
   readonly renewed: readonly Lease[];
   /** Ports that are not opened. */
   readonly refused: readonly Port[];
@@ -26,6 +28,7 @@ export interface Room {
 
 /** What a policy is asked about one knock. */
 export interface Question {
+  /** What is asked for. */
   readonly knock: Knock;
   /** What `clientOf` gave. */
   readonly client: string;
@@ -33,6 +36,7 @@ export interface Question {
   readonly now: number;
   /** The lease that stands now, by its `leaseId`. */
   readonly current: (id: string) => Lease | undefined;
+  /** To be asked once for each lease that is new. */
   readonly room: Room;
 }
 

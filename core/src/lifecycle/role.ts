@@ -6,6 +6,7 @@ export type Status = "new" | "starting" | "running" | "stopping" | "stopped";
 
 /** What every event of a role has. */
 export interface RoleEvent {
+  /** What happened; tells the events of a role apart. */
   readonly type: string;
   /** When it happened, in milliseconds since the epoch. */
   readonly time: number;

@@ -2,6 +2,7 @@ import { WkfsError } from "../model/errors.ts";
 
 /** An implementation with the name that it has in logs and errors. */
 export interface Named<Plugin> {
+  /** Unique among those of its kind, and the same across restarts: what waits for a notifier is kept under it. */
   readonly name: string;
   readonly plugin: Plugin;
 }

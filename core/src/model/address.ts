@@ -1,6 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { WkfsError } from "./errors.ts";
 
+/** IPv4 or IPv6; of an IPv4-mapped address the former. */
 export type AddressFamily = "ipv4" | "ipv6";
 
 /**
@@ -10,6 +11,7 @@ export type AddressFamily = "ipv4" | "ipv6";
  */
 export interface Address {
   readonly family: AddressFamily;
+  /** Canonical, without the length: `192.0.2.7`, `2001:db8::7`. */
   readonly text: string;
   /** Prefix length in bits: 32 or 128 for a host. */
   readonly length: number;
@@ -18,7 +20,9 @@ export interface Address {
 /** An IPv4 or IPv6 network, as it stands in `trustedProxies`. */
 export interface Network {
   readonly family: AddressFamily;
+  /** Canonical, without the length; bits beyond it count for nothing. */
   readonly text: string;
+  /** Prefix length in bits, 0 to 32 or 128. */
   readonly length: number;
 }
 
@@ -68,6 +72,7 @@ export function parseNetwork(text: string): Network {
   return { family: parsed.kind(), text: print(parsed), length: bits ?? most };
 }
 
+/** True when the address is of the same family and within. */
 export function networkContains(network: Network, address: Address): boolean {
   if (network.family !== address.family) return false;
   const host = ipaddr.parse(address.text);

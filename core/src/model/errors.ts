@@ -40,15 +40,19 @@ export type ErrorCode =
   /** A part was used before `start`, after `stop`, or twice. */
   | "STATE_INVALID";
 
+/** What an error may carry beside its code and text. */
 export interface ErrorDetails {
   /** What to do next, as one sentence for the administrator. */
   readonly hint?: string;
+  /** What was thrown below. */
   readonly cause?: unknown;
 }
 
+/** Every error that core and its plugins throw on purpose. Programs look at `code`, and know it by `isWkfsError`. */
 export class WkfsError extends Error {
   override readonly name = "WkfsError";
   readonly code: ErrorCode;
+  /** What to do next, as one sentence for the administrator. */
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {

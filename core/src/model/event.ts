@@ -31,8 +31,10 @@ export type WkfsEvent =
   | { readonly type: "started"; readonly time: number; readonly leases: number }
   | { readonly type: "stopped"; readonly time: number };
 
+/** The kinds of events, as `events` of a notifier names them. */
 export type EventType = WkfsEvent["type"];
 
+/** All of them. */
 export const EVENT_TYPES = [
   "opened",
   "renewed",

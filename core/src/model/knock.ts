@@ -4,6 +4,7 @@ import type { Lease } from "./lease.ts";
 
 /** A request to open ports, checked and typed: what the daemon decides on. */
 export interface Knock {
+  /** Whom to open for: one host. */
   readonly address: Address;
   /** Without duplicates. May hold ports that are not offered; they are not opened. */
   readonly ports: readonly Port[];
@@ -20,7 +21,10 @@ export type KnockOutcome =
   | { readonly opened: readonly Lease[]; readonly renewed: readonly Lease[]; readonly refused: readonly Port[] }
   | { readonly refusal: KnockRefusal };
 
-/** Why nothing was opened; the codes are those that stand in the answer's `errorcode`. */
+/**
+ * Why nothing was opened; the codes are those that stand in the answer's `errorcode`. `not_allowed` is for policies of an
+ * embedder's own.
+ */
 export type KnockRefusal =
   | "no_ports"
   | "unknown_client"

@@ -50,6 +50,7 @@ export function isNothing(value: unknown): value is null | undefined {
   return value === undefined || value === null;
 }
 
+/** What a server offers to the holder of a key set. */
 export interface ServerInfo extends ProtectedPorts {
   /** Longest lease in seconds. */
   readonly maxTime: number;
