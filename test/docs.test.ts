@@ -2,22 +2,33 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { type Server, createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type AnyPlugin, type WkfsEvent, definePlugin } from "@wkfs/core";
 import { checkServerConfig, loadClientConfig } from "@wkfs/core/config";
-import { type Daemon, createDaemon } from "@wkfs/core/daemon";
-import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, testContext } from "@wkfs/core/testing";
-import { afterAll, describe, expect, it } from "vitest";
+import { type Daemon, Services, createDaemon } from "@wkfs/core/daemon";
+import type { Gateway } from "@wkfs/core/gateway";
+import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, recordingLogger, testContext } from "@wkfs/core/testing";
+import { ContainerModule } from "inversify";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { parseYaml } from "../core/src/config/source.ts";
+import { freshKeys, keyFile } from "./support/gateway.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const PAGES = ["README.md", "ARCHITECTURE.md", "PLUGINS.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const PAGES = [
+  "README.md",
+  "ARCHITECTURE.md",
+  "PLUGINS.md",
+  "SECURITY.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "docs/embedding.md",
+];
 const textOf = (page: string) => readFileSync(join(root, page), "utf8");
 
 interface Block {
@@ -39,7 +50,8 @@ const ofLanguage = (...languages: string[]) => blocks.filter(({ language }) => l
 describe("links and paths", () => {
   it.each(PAGES)("%s links to what is there", (page) => {
     const targets = [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!);
-    const missing = targets.filter((target) => !/^(https?:|#)/.test(target) && !existsSync(join(root, target)));
+    const files = targets.filter((target) => !/^(https?:|#)/.test(target)).map((target) => target.replace(/#.*/, ""));
+    const missing = files.filter((file) => !existsSync(join(root, dirname(page), file)));
     expect(missing).toEqual([]);
   });
 
@@ -153,6 +165,9 @@ const folder = await mkdtemp(fileURLToPath(new URL(".tmp-docs-", import.meta.url
 afterAll(() => rm(folder, { recursive: true, force: true }));
 const examples = ofLanguage("ts").map(({ text }) => ({ file: /^\/\/ ([\w-]+\.ts)\n/.exec(text)![1]!, text }));
 for (const { file, text } of examples) await writeFile(join(folder, file), text);
+// Also for the compiler of the tests: decorators are none of Node's.
+const settings = { extends: "../../tsconfig.json", include: ["*.ts"], exclude: [] };
+await writeFile(join(folder, "tsconfig.json"), JSON.stringify(settings));
 const example = async (name: string) => (await import(join(folder, name))) as Record<string, unknown>;
 
 describe("the plugins of PLUGINS.md", () => {
@@ -168,8 +183,6 @@ describe("the plugins of PLUGINS.md", () => {
   });
 
   it("compile", async () => {
-    const settings = { extends: "../../tsconfig.json", include: ["*.ts"], exclude: [] };
-    await writeFile(join(folder, "tsconfig.json"), JSON.stringify(settings));
     const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.meta.url));
     const run = () => execFileSync(process.execPath, [tsc, "--noEmit", "-p", folder], { encoding: "utf8" });
     expect(run).not.toThrow();
@@ -270,14 +283,98 @@ describe("the plugins of PLUGINS.md", () => {
   });
 });
 
+describe("the code of docs/embedding.md", () => {
+  const serverOf = (more: object = {}) => checkServerConfig({ ...sections, ...more });
+
+  it("runs a daemon until its signal aborts, and hears of openings", async () => {
+    const { daemonUntil } = await example("daemon-for-a-while.ts");
+    const link = new MemoryLink();
+    const log = recordingLogger();
+    const end = new AbortController();
+    const ran = (daemonUntil as (...all: unknown[]) => Promise<void>)(
+      end.signal,
+      await serverOf(),
+      inMemory(link),
+      log,
+    );
+    await vi.waitFor(() => expect(log.lines.map(({ message }) => message)).toContain("leases of a former run"));
+    await knock(link);
+    end.abort();
+    await ran;
+    const said = log.lines.filter(({ message }) => message === "somebody came" || message === "the daemon");
+    const steps = ["starting", "running", "stopping", "stopped"].map((status) => ({ status }));
+    expect(said.map(({ data }) => data)).toEqual([...steps.slice(0, 2), { leases: 1 }, ...steps.slice(2)]);
+  });
+
+  it("waits for the next opening", async () => {
+    const { nextOpening } = await example("first-opening.ts");
+    const link = new MemoryLink();
+    await using daemon = await createDaemon({ config: await serverOf(), plugins: inMemory(link) });
+    await daemon.start();
+    const opened = (nextOpening as (...all: unknown[]) => Promise<unknown>)(daemon, AbortSignal.timeout(5000));
+    await knock(link);
+    expect(await opened).toMatchObject([{ address: { text: "192.0.2.7" } }]);
+  });
+
+  it("mounts a gateway, and keeps ports open while work is done", async () => {
+    const place = await mkdtemp(join(tmpdir(), "wkfs-docs-"));
+    const path = "/8f3c0c5e";
+    const link = new MemoryLink();
+    await writeFile(join(place, "v1.json"), keyFile(freshKeys()), { mode: 0o600 });
+    const config = await serverOf({ gateway: { path, keys: join(place, "v1.json") } });
+    const plugins = inMemory(link);
+    const { knockServer } = (await example("knock-server.ts")) as {
+      knockServer(config: object, options: object): Promise<{ gateway: Gateway; server: Server }>;
+    };
+    const { gateway, server } = await knockServer(config, { plugins });
+    try {
+      await using daemon = await createDaemon({ config, plugins });
+      await daemon.start();
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      expect(await (await fetch(url)).text()).toBe("everything else");
+      await writeFile(join(place, "client.yaml"), JSON.stringify({ url: url + path, keys: "v1.json" }));
+      const { withOpenPorts } = (await example("with-open-ports.ts")) as {
+        withOpenPorts<Result>(file: string, work: () => Promise<Result>): Promise<Result>;
+      };
+      expect(await withOpenPorts(join(place, "client.yaml"), async () => daemon.leases.size)).toBe(1);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+      await gateway.stop();
+      await rm(place, { recursive: true });
+    }
+  });
+
+  it.each([
+    [3, { success: false, errorcode: "not_allowed" }],
+    [12, { success: true }],
+  ])("decides at %i o'clock by a policy of its own", async (hour, answer) => {
+    const { officeHours } = (await example("office-hours.ts")) as { officeHours: ContainerModule };
+    const link = new MemoryLink();
+    const clock = new FakeClock(Date.UTC(2026, 0, 1, hour));
+    const time = new ContainerModule(({ bind }) => {
+      bind(Services.Clock).toConstantValue(clock);
+    });
+    const modules = [time, officeHours];
+    await using daemon = await createDaemon({ config: await serverOf(), plugins: inMemory(link, clock), modules });
+    await daemon.start();
+    expect(JSON.parse(await knock(link))).toMatchObject(answer);
+  });
+
+  it("names every service", () => {
+    const named = textOf("docs/embedding.md");
+    expect(Object.keys(Services).filter((id) => !named.includes(`| \`Services.${id}\` |`))).toEqual([]);
+  });
+});
+
 // Registers the tests of the published suites for the examples.
 await example("suites.ts");
 
 const sections = { protect: { tcp: [22] }, firewall: [{ use: "fw" }], store: { use: "st" }, transport: { use: "tr" } };
 
-function inMemory(link: MemoryLink): AnyPlugin[] {
+function inMemory(link: MemoryLink, clock = new FakeClock()): AnyPlugin[] {
   const common = { apiVersion: 1, configSchema: z.strictObject({}) };
-  const clock = new FakeClock();
   return [
     definePlugin({ ...common, name: "fw", kind: "firewall", create: () => new MemoryFirewall({ clock }) }),
     definePlugin({ ...common, name: "st", kind: "store", create: () => new MemoryStore() }),
@@ -285,7 +382,7 @@ function inMemory(link: MemoryLink): AnyPlugin[] {
   ];
 }
 
-async function knock(link: MemoryLink): Promise<void> {
+async function knock(link: MemoryLink): Promise<string> {
   const request = { ip: "192.0.2.7", ports: [{ proto: "TCP", num: 22 }], time: 60 };
-  await link.transport().call(request, AbortSignal.timeout(5000));
+  return await link.transport().call(request, AbortSignal.timeout(5000));
 }

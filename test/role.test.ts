@@ -1,4 +1,4 @@
-import { on, once } from "node:events";
+import { getEventListeners, on, once } from "node:events";
 import type { WkfsEvent } from "@wkfs/core";
 import { checkServerConfig } from "@wkfs/core/config";
 import { type Daemon, type Status, createDaemon } from "@wkfs/core/daemon";
@@ -107,6 +107,7 @@ it("ends with its signal, also when nobody waits for it, and leaves the signal a
   expect(daemon.status).toBe("stopping");
   await daemon.stopped;
   expect(daemon.status).toBe("stopped");
+  expect(getEventListeners(stop.signal, "abort")).toEqual([]);
 
   const early = new AbortController();
   const unstarted = await daemonOf(early.signal);
