@@ -107,7 +107,10 @@ it("ends with its signal, also when nobody waits for it, and leaves the signal a
   expect(daemon.status).toBe("stopping");
   await daemon.stopped;
   expect(daemon.status).toBe("stopped");
-  expect(getEventListeners(stop.signal, "abort")).toEqual([]);
+
+  const late = new AbortController();
+  await (await daemonOf(late.signal)).stop();
+  expect(getEventListeners(late.signal, "abort")).toEqual([]);
 
   const early = new AbortController();
   const unstarted = await daemonOf(early.signal);
