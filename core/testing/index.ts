@@ -1,4 +1,5 @@
 export * from "./context.ts";
+export * from "./fake-clock.ts";
 export * from "./runner.ts";
 export * from "./namespace.ts";
 export * from "./memory-transport.ts";
@@ -9,3 +10,4 @@ export * from "./memory-store.ts";
 export * from "./firewall-suite.ts";
 export * from "./store-suite.ts";
 export * from "./notifier-suite.ts";
+export * from "./recording-notifier.ts";

@@ -102,7 +102,16 @@ export class TestDaemon implements AsyncDisposable {
     await settle();
   }
 
+  /** Stops, and moves time on for what a stop waits for at most. */
+  async stop(): Promise<void> {
+    let stopped = false;
+    const stopping = this.daemon.stop().finally(() => (stopped = true));
+    await settle();
+    while (!stopped) await this.clock.advance(1000);
+    await stopping;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.daemon.stop();
+    await this.stop();
   }
 }
