@@ -1,7 +1,8 @@
 export * from "./context.ts";
 export * from "./fake-clock.ts";
-export * from "./runner.ts";
+export type { TestRunner } from "./runner.ts";
 export * from "./namespace.ts";
+export * from "./on-kernel.ts";
 export * from "./memory-transport.ts";
 export * from "./sudden-death.ts";
 export * from "./transport-suite.ts";

@@ -104,10 +104,10 @@ export class TestDaemon implements AsyncDisposable {
 
   /** Stops, and moves time on for what a stop waits for at most. */
   async stop(): Promise<void> {
-    let stopped = false;
-    const stopping = this.daemon.stop().finally(() => (stopped = true));
+    const stopping = this.daemon.stop();
+    stopping.catch(() => {});
     await settle();
-    while (!stopped) await this.clock.advance(1000);
+    while (this.daemon.status !== "stopped") await this.clock.advance(1000);
     await stopping;
   }
 

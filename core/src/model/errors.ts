@@ -46,9 +46,9 @@ export type ErrorCode =
   | "KNOCK_REFUSED"
   /** The server could not be reached, or did not answer in time. Thrown by the client. */
   | "SERVER_UNREACHABLE"
-  /** No daemon answers on its control socket. Thrown by the command line. */
+  /** No daemon answers on its control socket. Thrown by what asks it there. */
   | "DAEMON_UNREACHABLE"
-  /** The daemon does not know, or could not do, what was asked over its control socket; or what answers there is none. Thrown by the command line. */
+  /** The daemon does not know, or could not do, what was asked over its control socket; or what answers there is none. Thrown by what asks there. */
   | "CONTROL_FAILED"
   /** A program, a right or a kernel feature that is needed is missing on this host. Thrown by plugins, by the gateway and by the command line. */
   | "HOST_UNSUPPORTED"
