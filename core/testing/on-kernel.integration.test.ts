@@ -2,7 +2,9 @@ import { describe, expect, it, vi } from "vitest";
 import { execute } from "./namespace.ts";
 import { onKernel } from "./on-kernel.ts";
 
-onKernel({ describe, it }, "ip").test("a test has a host of its own, and the next one another", async (host) => {
+const { test } = onKernel({ describe, it }, "ip");
+
+test("a test has a host of its own, and the next one another", async (host) => {
   await host.run("ip", "link", "add", "mine", "type", "dummy");
   expect(await host.run("ip", "link", "show", "mine")).toContain("mine");
   expect((await execute(["ip", "link", "show", "mine"])).code).not.toBe(0);

@@ -8,7 +8,7 @@ export interface KernelRunner extends TestRunner {
 }
 
 /**
- * The runner, for tests on a kernel of their own: `onKernel({ describe, it }, "nft").test("…", async (host) => …)`. Hand it to
+ * The runner, for tests on a kernel of their own: `const { test } = onKernel({ describe, it }, "nft")`. Hand it to
  * `firewallSuite` too, whose subject then makes its own `NetworkNamespace`. Where there can be no such kernel (not root, or one of
  * these programs is missing) everything is skipped, with the reason in its title and once on stderr; with `WKFS_REQUIRE_KERNEL=1`
  * that is an error with the code `HOST_UNSUPPORTED`.
