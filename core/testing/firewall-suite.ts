@@ -56,6 +56,7 @@ export function firewallSuite(name: string, runner: TestRunner, prepare: () => P
       const lasting = await subject.snapshot?.();
       const opened = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
       await firewall.apply(change({ open: [opened] }));
+      await expectHeld(firewall, [opened]);
       const guardUntil = subject.now() + 60_000;
       await firewall.attach({ guardUntil });
       const limited = await subject.snapshot?.();
@@ -70,6 +71,7 @@ export function firewallSuite(name: string, runner: TestRunner, prepare: () => P
       await restarted.release();
       await firewall.attach();
       await firewall.apply(change({ close: [opened], before: [opened] }));
+      await expectHeld(firewall, []);
       assert.equal(await subject.snapshot?.(), lasting);
       if (lasting !== undefined) assert.notEqual(limited, lasting);
     });

@@ -187,6 +187,13 @@ class Everlasting extends MemoryFirewall {
   }
 }
 
+/** Guards for ever, also when it is told an end. */
+class Lasting extends MemoryFirewall {
+  override async attach(): Promise<void> {
+    await super.attach();
+  }
+}
+
 class Blind extends MemoryFirewall {
   override async check(): Promise<FirewallCheck> {
     return { missing: [], count: undefined, absent: [] };
@@ -214,6 +221,7 @@ class Stuck extends MemoryFirewall {
   }
 }
 
+const LIMITED = "attach for a limited time is idempotent, and is for ever with the next attach";
 const RENEWS = "renewing moves the deadline and makes no second lease";
 const RENEWS_ALIKE = "renewing with the time that it had before moves the deadline all the same";
 const BROKEN: readonly [string, new (options: MemoryFirewallOptions) => MemoryFirewall, string[], number?][] = [
@@ -239,9 +247,9 @@ const BROKEN: readonly [string, new (options: MemoryFirewallOptions) => MemoryFi
   [
     "attach empties what a former run left",
     Flushing,
-    ["a process that dies leaves all that it applied", "a restart takes over what is open"],
+    [LIMITED, "a process that dies leaves all that it applied", "a restart takes over what is open"],
   ],
-  ["attach is not idempotent", Doubling, ["attach makes the hooks, and is idempotent"]],
+  ["attach is not idempotent", Doubling, [LIMITED, "attach makes the hooks, and is idempotent"]],
   [
     "leases never end",
     Everlasting,
@@ -250,6 +258,7 @@ const BROKEN: readonly [string, new (options: MemoryFirewallOptions) => MemoryFi
       "it takes the shortest and the longest time, and the shortest ends too",
     ],
   ],
+  ["guard has no end, though it says that it can have one", Lasting, [LIMITED]],
   [
     "check sees nothing",
     Blind,
