@@ -182,6 +182,7 @@ const EVENTS: readonly WkfsEvent[] = [
   { type: "opened", time: NOW + 0.5, leases: [lease(1), { ...lease(2), address: parseAddress("fd91::2") }] },
   { type: "renewed", time: NOW, leases: [lease(1)] },
   { type: "expired", time: NOW, leases: [] },
+  { type: "closed", time: NOW, leases: [lease(1)], by: "root" },
   { type: "closed", time: NOW, leases: [], by: "@hand" },
   { type: "refused", time: NOW, client: undefined, address: lease(1).address, ports: [], reason: "unknown_client" },
   {

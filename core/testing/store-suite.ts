@@ -179,6 +179,7 @@ export function storeSuite(name: string, runner: TestRunner, prepare: () => Prom
         { type: "opened", time: NOW + 0.5, leases: [lease(1), lease(2)] },
         { type: "renewed", time: NOW, leases: [lease(1)] },
         { type: "expired", time: NOW, leases: [] },
+        { type: "closed", time: NOW, leases: [lease(1)], by: "root" },
         { type: "closed", time: NOW, leases: [], by: "@hand" },
         {
           type: "refused",
