@@ -5,7 +5,7 @@ import { Services, createDaemon } from "@wkfs/core/daemon";
 import { createGateway } from "@wkfs/core/gateway";
 import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, settle } from "@wkfs/core/testing";
 import { ContainerModule, inject, injectable } from "inversify";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 
 const clock = new FakeClock();
@@ -129,9 +129,79 @@ describe("plugins are checked before any of their code runs", () => {
       configSchema: z.strictObject({}),
       create: () => Promise.reject(new Error("no")),
     });
-    await expect(
-      createDaemon({ config: await configOf({ store: { use: "slow" } }), plugins: [...plugins, failing] }),
-    ).rejects.toThrow("no");
+    const failure = createDaemon({
+      config: await configOf({ store: { use: "slow" } }),
+      plugins: [...plugins, failing],
+    });
+    await expect(failure).rejects.toMatchObject({
+      code: "PLUGIN_INVALID",
+      message: "config.store: plugin slow: create failed: no",
+    });
+  });
+
+  it.each<[string, () => unknown, RegExp]>([
+    ["nothing", () => undefined, /plugin odd: create gave no store: it lacks open, leases, write, history, pending/],
+    ["another kind", () => new MemoryFirewall({ clock }), /it lacks open, leases, write/],
+    ["less than a store", () => Object.assign(new MemoryStore(), { pending: undefined }), /it lacks pending$/],
+    ["an error before there is a promise", () => expect.unreachable("thrown at once"), /plugin odd: create failed: /],
+  ])("a plugin that makes %s is named, with what it lacks", async (_, create, text) => {
+    const odd = { name: "odd", apiVersion: API_VERSION, kind: "store", configSchema: z.strictObject({}), create };
+    const config = await configOf({ store: { use: "odd" } });
+    const failure = createDaemon({ config, plugins: [...plugins, odd as AnyPlugin] });
+    await expect(failure).rejects.toMatchObject({ code: "PLUGIN_INVALID", hint: expect.any(String) });
+    await expect(failure).rejects.toThrow(text);
+  });
+});
+
+describe("a call that takes too long", () => {
+  const never = () => new Promise<never>(() => {});
+  const kinds = {
+    store: () => new MemoryStore(),
+    firewall: () => new MemoryFirewall({ clock }),
+    transport: () => new MemoryLink().transport(),
+  };
+
+  it.each<[keyof typeof kinds, string, number]>([
+    ["store", "open", 30],
+    ["store", "leases", 30],
+    ["store", "write", 10],
+    ["firewall", "attach", 60],
+    ["firewall", "list", 60],
+    ["transport", "listen", 30],
+  ])("to a %s, %s, is given up, and the error names the plugin", async (kind, method, seconds) => {
+    const message = `${kind} odd: ${method} took longer than ${seconds} s`;
+    const create = () => Object.assign(kinds[kind](), { [method]: never });
+    const odd = { name: "odd", apiVersion: API_VERSION, kind, configSchema: z.strictObject({}), create };
+    const section = kind === "firewall" ? { firewall: [{ use: "odd" }] } : { [kind]: { use: "odd" } };
+    const daemon = await createDaemon({
+      config: await configOf(section),
+      plugins: [...plugins, odd as unknown as AnyPlugin],
+    });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const failure = daemon.start().catch((error: unknown) => error);
+      await vi.advanceTimersByTimeAsync(seconds * 1000 - 1);
+      expect(daemon.status).toBe("starting");
+      await vi.advanceTimersByTimeAsync(1);
+      expect(await failure).toMatchObject({ code: "PLUGIN_TIMEOUT", message });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("of create too", async () => {
+    const slow = { ...plugins[1]!, name: "slow", create: never } as unknown as AnyPlugin;
+    const config = await configOf({ store: { use: "slow" } });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const message = "config.store: plugin slow: create took longer than 30 s";
+      const failure = createDaemon({ config, plugins: [...plugins, slow] }).catch((error: unknown) => error);
+      await settle();
+      await vi.advanceTimersByTimeAsync(30_000);
+      expect(await failure).toMatchObject({ code: "PLUGIN_TIMEOUT", message });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

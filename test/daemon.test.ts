@@ -775,7 +775,7 @@ describe("notifications", () => {
     });
     await own.ask();
     await settle();
-    await own.daemon.stop();
+    await own.stop();
     expect(own.store.waiting.size).toBe(1);
   });
 });

@@ -370,6 +370,8 @@ describe("the code of docs/embedding.md", () => {
 
 // Registers the tests of the published suites for the examples.
 await example("suites.ts");
+// And the one on a kernel of its own, where there can be one.
+await example("kernel.ts");
 
 const sections = { protect: { tcp: [22] }, firewall: [{ use: "fw" }], store: { use: "st" }, transport: { use: "tr" } };
 

@@ -4,9 +4,9 @@ import { parseAddress } from "../src/model/address.ts";
 import { isWkfsError } from "../src/model/errors.ts";
 import { type Lease, leaseId } from "../src/model/lease.ts";
 import type { Protocol } from "../src/model/port.ts";
-import type { TestRunner } from "./runner.ts";
+import { Inapplicable, type TestRunner, check, needed } from "./runner.ts";
 
-/** A firewall to test, and its surroundings. */
+/** A firewall to test, and its surroundings. What is optional makes more checks possible; without it they are skipped. */
 export interface FirewallUnderTest extends AsyncDisposable {
   /** Makes another firewall object over the same kernel and configuration, as a restart does. */
   make(): Promise<Firewall>;
@@ -14,6 +14,8 @@ export interface FirewallUnderTest extends AsyncDisposable {
   makeSecond?(): Promise<Firewall>;
   /** The time that the firewall goes by, in ms since the epoch. */
   now(): number;
+  /** Moves that time on by so many milliseconds, where it is a test's own. Without it the suite waits. */
+  pass?(milliseconds: number): Promise<void>;
   /** Ways in which somebody may break the hooks underneath. */
   readonly harm?: Readonly<Record<string, () => Promise<void>>>;
   /** Two leases of which the kernel refuses the second: for "all of it or none". */
@@ -26,14 +28,10 @@ export interface FirewallUnderTest extends AsyncDisposable {
  * What the contract `Firewall` promises, as tests. Each test gets a firewall of its own from `prepare`, with an
  * empty kernel under it.
  */
-export function firewallSuite(
-  name: string,
-  { describe, it }: TestRunner,
-  prepare: () => Promise<FirewallUnderTest>,
-): void {
-  describe(`${name} keeps the firewall contract:`, () => {
+export function firewallSuite(name: string, runner: TestRunner, prepare: () => Promise<FirewallUnderTest>): void {
+  runner.describe(`${name} keeps the firewall contract:`, () => {
     const test = (what: string, body: (firewall: Firewall, subject: FirewallUnderTest) => Promise<void>): void =>
-      it(what, async () => {
+      check(runner, what, async () => {
         await using subject = await prepare();
         const firewall = await subject.make();
         try {
@@ -53,11 +51,13 @@ export function firewallSuite(
     });
 
     test("attach for a limited time is idempotent, and is for ever with the next attach", async (firewall, subject) => {
-      if (firewall.capabilities.guardUntil !== true) return;
+      if (firewall.capabilities.guardUntil !== true) throw new Inapplicable("its guard has no end of its own");
       await firewall.attach();
       const lasting = await subject.snapshot?.();
       const opened = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
       await firewall.apply(change({ open: [opened] }));
+      await expectHeld(firewall, [opened]);
+      const unlimited = await subject.snapshot?.();
       const guardUntil = subject.now() + 60_000;
       await firewall.attach({ guardUntil });
       const limited = await subject.snapshot?.();
@@ -72,8 +72,9 @@ export function firewallSuite(
       await restarted.release();
       await firewall.attach();
       await firewall.apply(change({ close: [opened], before: [opened] }));
+      await expectHeld(firewall, []);
       assert.equal(await subject.snapshot?.(), lasting);
-      if (lasting !== undefined) assert.notEqual(limited, lasting);
+      if (unlimited !== undefined) assert.notEqual(limited, unlimited);
     });
 
     test("apply opens, list reads it back with the time left", async (firewall, subject) => {
@@ -114,6 +115,40 @@ export function firewallSuite(
       await expectHeld(firewall, [first]);
     });
 
+    test("renewing with the time that it had before moves the deadline all the same", async (firewall, subject) => {
+      const unit = unitOf(firewall, subject);
+      await firewall.attach();
+      const first = lease(firewall, 1, "tcp", 22, subject.now() + 2 * unit);
+      await firewall.apply(change({ open: [first] }));
+      await pass(subject, 1.2 * unit);
+      const again = { ...first, deadline: subject.now() + 2 * unit };
+      await firewall.apply(change({ open: [again], before: [first] }));
+      await pass(subject, 1.3 * unit);
+      await expectHeld(firewall, [again]);
+    });
+
+    test("the kernel ends a lease on its deadline, with nobody's help", async (firewall, subject) => {
+      const unit = unitOf(firewall, subject);
+      await firewall.attach();
+      const short = lease(firewall, 1, "tcp", 22, subject.now() + 2 * unit);
+      const long = lease(firewall, 2, "tcp", 22, subject.now() + 60 * unit);
+      await firewall.apply(change({ open: [short, long] }));
+      await pass(subject, unit);
+      await expectHeld(firewall, [short, long]);
+      await expectEnd(firewall, subject, short, [long]);
+    });
+
+    test("it takes the shortest and the longest time, and the shortest ends too", async (firewall, subject) => {
+      await firewall.attach();
+      const { maxTimeout, expiry } = firewall.capabilities;
+      const longest = lease(firewall, 1, "tcp", 22, subject.now() + maxTimeout * 1000);
+      const shortest = lease(firewall, 2, "tcp", 22, subject.now() + 1);
+      await firewall.apply(change({ open: [longest, shortest] }));
+      if (expiry === "core") return await expectHeld(firewall, [longest, shortest]);
+      unitOf(firewall, subject);
+      await expectEnd(firewall, subject, shortest, [longest]);
+    });
+
     test("closing closes, and closing what is closed is no error", async (firewall, subject) => {
       await firewall.attach();
       const leases = [1, 2, 3].map((host) => lease(firewall, host, "tcp", 22, subject.now() + 60_000));
@@ -134,7 +169,9 @@ export function firewallSuite(
       const leases = Array.from({ length: 3000 }, (_, host) =>
         lease(firewall, host + 1, "tcp", 22, subject.now() + 600_000),
       );
+      const start = performance.now();
       await firewall.apply(change({ open: leases }));
+      assert.ok(performance.now() - start < APPLY_LIMIT, `core waits for apply ${APPLY_LIMIT / 1000} s and no longer`);
       assert.equal((await firewall.list()).leases.length, 3000);
       await firewall.apply(change({ close: leases, before: leases }));
       await expectHeld(firewall, []);
@@ -183,6 +220,60 @@ export function firewallSuite(
       assert.deepEqual((await firewall.check([first, second])).absent ?? [], []);
     });
 
+    test("check and list change nothing", async (firewall, subject) => {
+      await firewall.attach();
+      const standing = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
+      await firewall.apply(change({ open: [standing] }));
+      await expectHeld(firewall, [standing]);
+      const before = await subject.snapshot?.();
+      await firewall.check([standing, lease(firewall, 2, "tcp", 22, subject.now() + 60_000)]);
+      await firewall.list();
+      assert.equal(await subject.snapshot?.(), before);
+      await expectHeld(firewall, [standing]);
+    });
+
+    test("apply resolves when the kernel has accepted it: another process sees it at once", async (firewall, subject) => {
+      const other = await subject.make();
+      await firewall.attach();
+      await other.attach();
+      const leases = [1, 2].map((host) => lease(firewall, host, "tcp", 22, subject.now() + 60_000));
+      await firewall.apply(change({ open: leases }));
+      await expectHeld(other, leases);
+      await firewall.apply(change({ close: leases.slice(0, 1), before: leases.slice(0, 1) }));
+      await expectHeld(other, leases.slice(1));
+      await other.release();
+    });
+
+    test("check and list tell what the kernel holds, whoever changed it", async (firewall, subject) => {
+      const other = await subject.make();
+      await firewall.attach();
+      await other.attach();
+      const [mine, theirs] = [1, 2].map((host) => lease(firewall, host, "tcp", 22, subject.now() + 60_000)) as [
+        Lease,
+        Lease,
+      ];
+      await firewall.apply(change({ open: [mine] }));
+      await other.apply(change({ open: [theirs], close: [mine], before: [mine] }));
+      await expectHeld(other, [theirs]);
+      await expectHeld(firewall, [theirs]);
+      const { count, absent = [] } = await firewall.check([mine, theirs]);
+      if (count === undefined) assert.deepEqual(absent.map(leaseId), [leaseId(mine)]);
+      else assert.equal(count, 1);
+      await other.release();
+    });
+
+    test("a process that dies leaves all that it applied", async (firewall, subject) => {
+      await firewall.attach();
+      const leases = [1, 2].map((host) => lease(firewall, host, "tcp", 22, subject.now() + 60_000));
+      await firewall.apply(change({ open: leases }));
+      // It is not asked to release anything, as after kill -9.
+      const next = await subject.make();
+      await next.attach();
+      await expectHeld(next, leases);
+      assert.deepEqual((await next.check()).missing, []);
+      await next.detach();
+    });
+
     test("a restart takes over what is open", async (firewall, subject) => {
       await firewall.attach();
       const standing = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
@@ -211,10 +302,11 @@ export function firewallSuite(
     });
 
     test("harm is noticed, says in words what it is, and attach mends it", async (firewall, subject) => {
-      for (const [what, harm] of Object.entries(subject.harm ?? {})) {
+      for (const [what, harm] of Object.entries(needed(subject.harm, "harm"))) {
         await firewall.attach();
         const standing = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
         await firewall.apply(change({ open: [standing] }));
+        await expectHeld(firewall, [standing]);
         await harm();
         const { missing, count } = await firewall.check();
         assert.ok(missing.length > 0 || count === 0, `${what} was not noticed`);
@@ -227,8 +319,7 @@ export function firewallSuite(
     });
 
     test("two instances leave each other alone", async (firewall, subject) => {
-      if (subject.makeSecond === undefined) return;
-      const second = await subject.makeSecond();
+      const second = await needed(subject.makeSecond, "makeSecond").call(subject);
       await firewall.attach();
       await second.attach();
       const one = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
@@ -241,6 +332,45 @@ export function firewallSuite(
       await expectHeld(firewall, [one]);
     });
   });
+}
+
+/** Milliseconds that core waits for `apply`. */
+const APPLY_LIMIT = 10_000;
+
+/** Milliseconds that are long enough to see a lease of this kernel end, and short enough to wait for. */
+function unitOf({ capabilities }: Firewall, subject: FirewallUnderTest): number {
+  const { expiry, resolution } = capabilities;
+  if (expiry === "core") throw new Inapplicable("core ends its leases");
+  if (subject.pass === undefined && resolution > 1000) throw new Inapplicable("too slow without pass");
+  return Math.max(1000, resolution);
+}
+
+async function pass(subject: FirewallUnderTest, milliseconds: number): Promise<void> {
+  if (subject.pass !== undefined) return await subject.pass(milliseconds);
+  const before = subject.now();
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  assert.ok(subject.now() > before, "its time stands still: give the suite a pass that moves it");
+}
+
+/** Waits until this lease is gone, which is not before its deadline and soon after, and the others are not. */
+async function expectEnd(
+  firewall: Firewall,
+  subject: FirewallUnderTest,
+  ending: Lease,
+  others: readonly Lease[],
+): Promise<void> {
+  const last = ending.deadline + 2 * firewall.capabilities.resolution + 1000;
+  for (;;) {
+    // By the time after the reading: what was missing in it had not ended before that.
+    const { leases } = await firewall.list();
+    const now = subject.now();
+    if (!leases.some((held) => leaseId(held) === leaseId(ending))) {
+      assert.ok(now >= ending.deadline - 100, `it ended ${ending.deadline - now} ms early`);
+      return await expectHeld(firewall, others);
+    }
+    assert.ok(now < last, `${leaseId(ending)} is open ${now - ending.deadline} ms after its deadline`);
+    await pass(subject, 100);
+  }
 }
 
 function change(parts: Partial<FirewallChange>): FirewallChange {
@@ -273,9 +403,12 @@ async function expectHeld(firewall: Firewall, leases: readonly Lease[]): Promise
   const { leases: held } = await firewall.list();
   const ids = (keys: readonly Parameters<typeof leaseId>[0][]) => keys.map(leaseId).toSorted();
   assert.deepEqual(ids(held), ids(leases));
-  const { resolution } = firewall.capabilities;
+  const { resolution, expiry } = firewall.capabilities;
   for (const { deadline, ...key } of held) {
-    if (deadline === undefined) continue;
+    if (deadline === undefined) {
+      assert.equal(expiry, "core", `${leaseId(key)} has no deadline, though the kernel ends leases`);
+      continue;
+    }
     const wanted = leases.find((one) => leaseId(one) === leaseId(key))!.deadline;
     // One step for rounding when it was written, one for reading, and the time that the test took.
     const off = deadline - wanted;

@@ -1,6 +1,8 @@
 export * from "./context.ts";
-export * from "./runner.ts";
+export * from "./fake-clock.ts";
+export type { TestRunner } from "./runner.ts";
 export * from "./namespace.ts";
+export * from "./on-kernel.ts";
 export * from "./memory-transport.ts";
 export * from "./sudden-death.ts";
 export * from "./transport-suite.ts";
@@ -9,3 +11,4 @@ export * from "./memory-store.ts";
 export * from "./firewall-suite.ts";
 export * from "./store-suite.ts";
 export * from "./notifier-suite.ts";
+export * from "./recording-notifier.ts";

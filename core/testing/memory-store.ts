@@ -8,12 +8,21 @@ import { type Lease, leaseId } from "../src/model/lease.ts";
  * It refuses when it is told to.
  */
 export class MemoryStore implements Store {
-  readonly leasesOnDisk = new Map<string, Lease>();
-  readonly historyOnDisk: WkfsEvent[] = [];
-  readonly waiting = new Map<string, PendingNotification>();
+  readonly leasesOnDisk: Map<string, Lease>;
+  /** Oldest first. */
+  readonly historyOnDisk: WkfsEvent[];
+  /** Notifications that wait, by their ids. */
+  readonly waiting: Map<string, PendingNotification>;
   /** Called before each write: throw to refuse it, or return a promise to hold it. */
   onWrite: (change: StoreChange) => void | Promise<void> = () => {};
   #open = false;
+
+  /** With another store, one of another process over the same disk. */
+  constructor(disk?: MemoryStore) {
+    this.leasesOnDisk = disk?.leasesOnDisk ?? new Map();
+    this.historyOnDisk = disk?.historyOnDisk ?? [];
+    this.waiting = disk?.waiting ?? new Map();
+  }
 
   async open(): Promise<void> {
     this.#open = true;

@@ -1,7 +1,10 @@
+import type { Clock } from "../src/contracts/plugin.ts";
 import type { GrantHandler, GrantRequest, Transport } from "../src/contracts/transport.ts";
 import { WkfsError } from "../src/model/errors.ts";
 
 const MAX_REPLY = 65_536;
+/** Milliseconds that a call waits for its answer, by the link's clock. */
+const ANSWER_LIMIT = 60_000;
 
 interface Daemon {
   readonly secret: string;
@@ -20,6 +23,12 @@ export class MemoryLink {
   /** Every request that was taken, in order. */
   readonly taken: GrantRequest[] = [];
   #daemon: Daemon | undefined;
+  readonly #clock: Clock | undefined;
+
+  /** Without a clock a call waits for ever. */
+  constructor(clock?: Clock) {
+    this.#clock = clock;
+  }
 
   /** Ends the daemon's side as the kill of its process does. */
   kill(): void {
@@ -71,6 +80,7 @@ export class MemoryLink {
     const abort = Promise.withResolvers<never>();
     const onAbort = () => abort.reject(failed("the call was called off"));
     signal.addEventListener("abort", onAbort, { once: true });
+    const lift = this.#clock?.setTimer(ANSWER_LIMIT, () => abort.reject(failed("the daemon gave no answer")));
     const answer = daemon.handler(taken);
     daemon.underWay.add(answer);
     try {
@@ -79,6 +89,7 @@ export class MemoryLink {
       return reply;
     } finally {
       signal.removeEventListener("abort", onAbort);
+      lift?.();
       daemon.underWay.delete(answer);
     }
   }

@@ -1,36 +1,36 @@
 import { describe, it } from "vitest";
-import type { Notifier } from "../src/contracts/notifier.ts";
-import { type ErrorCode, WkfsError } from "../src/model/errors.ts";
+import type { ErrorCode } from "../src/model/errors.ts";
+import { WkfsError } from "../src/model/errors.ts";
 import { notifierSuite } from "./notifier-suite.ts";
+import { RecordingNotifier } from "./recording-notifier.ts";
 
-/** A notifier that does what it is told to do, unless it is called off. */
-function telling(how: () => Promise<void>): Notifier {
-  return {
-    async notify(_, signal) {
-      const off = Promise.withResolvers<never>();
-      const end = (): void => off.reject(new WkfsError("NOTIFY_FAILED", "called off"));
-      if (signal.aborted) end();
-      signal.addEventListener("abort", end);
-      await Promise.race([off.promise, signal.aborted ? off.promise : how()]);
-    },
-    async close() {},
-  };
+function failing(code: ErrorCode): RecordingNotifier {
+  const notifier = new RecordingNotifier();
+  notifier.onNotify = () => Promise.reject(new WkfsError(code, "it does not want to"));
+  return notifier;
 }
 
-const failing = (code: ErrorCode) => telling(() => Promise.reject(new WkfsError(code, "it does not want to")));
-
-notifierSuite("a notifier in memory", { describe, it }, async () => {
-  let received = 0;
+notifierSuite("the notifier that records", { describe, it }, async () => {
+  const made: RecordingNotifier[] = [];
+  const told = () => made.flatMap((notifier) => notifier.told);
   return {
-    make: async () => telling(async () => void (received += 1)),
-    received: () => received,
+    async make() {
+      const notifier = new RecordingNotifier();
+      made.push(notifier);
+      return notifier;
+    },
+    received: () => told().length,
+    messages: async () => told().map((notification) => JSON.stringify(notification)),
     unreachable: async () => failing("NOTIFY_FAILED"),
     rejecting: async () => failing("NOTIFY_REJECTED"),
-    silent: async (reached) =>
-      telling(() => {
+    async silent(reached) {
+      const notifier = new RecordingNotifier();
+      notifier.onNotify = () => {
         reached();
         return new Promise(() => {});
-      }),
+      };
+      return notifier;
+    },
     [Symbol.asyncDispose]: async () => {},
   };
 });

@@ -4,13 +4,15 @@ import { parseAddress } from "../src/model/address.ts";
 import { isWkfsError } from "../src/model/errors.ts";
 import type { WkfsEvent } from "../src/model/event.ts";
 import type { Lease } from "../src/model/lease.ts";
-import type { TestRunner } from "./runner.ts";
+import { type TestRunner, check, needed } from "./runner.ts";
 
 /** A receiver of its own, and notifiers that tell it. The suite closes every notifier that it was given. */
 export interface NotifierUnderTest extends AsyncDisposable {
   make(): Promise<Notifier>;
   /** How many messages the receiver has taken over until now. */
   received(): number;
+  /** The text of each message that it has taken over, where the suite can see that: for whether it tells what happened. */
+  messages?(): Promise<readonly string[]>;
   /** A notifier whose receiver is down. */
   unreachable(): Promise<Notifier>;
   /**
@@ -27,17 +29,13 @@ const NOW = Date.UTC(2026, 0, 1);
 const PROMPT = 1000;
 
 /** What the contract `Notifier` promises, as tests. Each gets a receiver of its own from `prepare`. */
-export function notifierSuite(
-  name: string,
-  { describe, it }: TestRunner,
-  prepare: () => Promise<NotifierUnderTest>,
-): void {
-  describe(`${name} keeps the notifier contract:`, () => {
+export function notifierSuite(name: string, runner: TestRunner, prepare: () => Promise<NotifierUnderTest>): void {
+  runner.describe(`${name} keeps the notifier contract:`, () => {
     const test = (
       what: string,
       body: (subject: NotifierUnderTest, keep: (made: Promise<Notifier>) => Promise<Notifier>) => Promise<void>,
     ): void =>
-      it(what, async () => {
+      check(runner, what, async () => {
         await using subject = await prepare();
         const made: Notifier[] = [];
         const keep = async (making: Promise<Notifier>): Promise<Notifier> => {
@@ -71,6 +69,31 @@ export function notifierSuite(
       assert.equal(subject.received(), 2);
     });
 
+    test("tells of every event of a message", async (subject, keep) => {
+      const messages = needed(subject.messages, "messages");
+      const notifier = await keep(subject.make());
+      const events = [1, 2, 3].map((host): WkfsEvent => ({ type: "opened", time: NOW, leases: [lease(host)] }));
+      await notifier.notify(notification("a", events), never());
+      const [message = ""] = await messages.call(subject);
+      for (const host of [1, 2, 3]) assert.ok(message.includes(lease(host).address.text), `nothing of event ${host}`);
+    });
+
+    test("leaves what it is told as it is", async (subject, keep) => {
+      const notifier = await keep(subject.make());
+      const told = notification("a", EVENTS);
+      await notifier.notify(told, never());
+      assert.deepEqual(told, notification("a", EVENTS));
+    });
+
+    test("two at a time each deliver, and one goes on when the other is closed", async (subject, keep) => {
+      const [one, two] = [await keep(subject.make()), await keep(subject.make())];
+      await Promise.all([one.notify(notification("a"), never()), two.notify(notification("b"), never())]);
+      assert.equal(subject.received(), 2);
+      await one.close();
+      await two.notify(notification("c"), never());
+      assert.equal(subject.received(), 3);
+    });
+
     test("delivers whatever stands in an event", async (subject, keep) => {
       const notifier = await keep(subject.make());
       for (const [at, text] of HOSTILE.entries()) {
@@ -97,8 +120,7 @@ export function notifierSuite(
     });
 
     test("rejects with NOTIFY_REJECTED when it is refused for good", async (subject, keep) => {
-      if (subject.rejecting === undefined) return;
-      const notifier = await keep(subject.rejecting());
+      const notifier = await keep(needed(subject.rejecting, "rejecting").call(subject));
       await rejects(notifier.notify(notification("a"), never()), "NOTIFY_REJECTED");
     });
 
@@ -160,6 +182,7 @@ const EVENTS: readonly WkfsEvent[] = [
   { type: "opened", time: NOW + 0.5, leases: [lease(1), { ...lease(2), address: parseAddress("fd91::2") }] },
   { type: "renewed", time: NOW, leases: [lease(1)] },
   { type: "expired", time: NOW, leases: [] },
+  { type: "closed", time: NOW, leases: [lease(1)], by: "root" },
   { type: "closed", time: NOW, leases: [], by: "@hand" },
   { type: "refused", time: NOW, client: undefined, address: lease(1).address, ports: [], reason: "unknown_client" },
   {
@@ -190,17 +213,20 @@ const HOSTILE: readonly string[] = [
 ];
 
 function notification(id: string, events: readonly WkfsEvent[] = EVENTS.slice(0, 1)): Notification {
-  return { id, host: "gw1.example.org", events };
+  return { id, host: "gw1.example.org", events: structuredClone(events) };
 }
 
 function never(): AbortSignal {
   return AbortSignal.timeout(25_000);
 }
 
-async function rejects(call: Promise<unknown>, code: "NOTIFY_FAILED" | "NOTIFY_REJECTED"): Promise<void> {
-  await assert.rejects(call, (error) => {
+/** Whether it is awaited at once or later: a failure is that of the check which awaits it, and never an unhandled one. */
+function rejects(call: Promise<unknown>, code: "NOTIFY_FAILED" | "NOTIFY_REJECTED"): Promise<void> {
+  const checked = assert.rejects(call, (error) => {
     assert.ok(isWkfsError(error), `no WkfsError: ${String(error)}`);
     assert.equal(error.code, code, error.message);
     return true;
   });
+  checked.catch(() => {});
+  return checked;
 }

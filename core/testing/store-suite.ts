@@ -4,9 +4,10 @@ import { parseAddress } from "../src/model/address.ts";
 import { isWkfsError } from "../src/model/errors.ts";
 import type { WkfsEvent } from "../src/model/event.ts";
 import { type Lease, leaseId } from "../src/model/lease.ts";
-import type { TestRunner } from "./runner.ts";
+import { Inapplicable, type TestRunner, check, needed } from "./runner.ts";
+import { type StoreProgram, killedWriter, stepOf } from "./store-writing.ts";
 
-/** A place to store things in, and what is around it. */
+/** A place to store things in, and what is around it. What is optional makes more checks possible; without it they are skipped. */
 export interface StoreUnderTest extends AsyncDisposable {
   /** Makes another store object over the same place, as a restart does. The suite opens it and closes it. */
   make(): Promise<Store>;
@@ -14,6 +15,12 @@ export interface StoreUnderTest extends AsyncDisposable {
   readonly persistent: boolean;
   /** Changes that the store must refuse, such as an event that has no JSON: for "all of it or nothing". */
   refused?(): readonly StoreChange[];
+  /** Whether several processes may have the place open at the same time and all of them write. */
+  readonly shared?: boolean;
+  /** Ways in which what is stored may be damaged while no store has it open. */
+  readonly damage?: Readonly<Record<string, () => Promise<void>>>;
+  /** How another process makes a store over this place: it is killed while it writes. */
+  readonly program?: StoreProgram;
 }
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -37,13 +44,13 @@ const HOSTILE = [
 ];
 
 /** What the contract `Store` promises, as tests. Each gets a place of its own from `prepare`, with nothing in it. */
-export function storeSuite(name: string, { describe, it }: TestRunner, prepare: () => Promise<StoreUnderTest>): void {
-  describe(`${name} keeps the store contract:`, () => {
+export function storeSuite(name: string, runner: TestRunner, prepare: () => Promise<StoreUnderTest>): void {
+  runner.describe(`${name} keeps the store contract:`, () => {
     const test = (
       what: string,
       body: (store: Store, again: () => Promise<Store>, subject: StoreUnderTest) => Promise<void>,
     ): void =>
-      it(what, async () => {
+      check(runner, what, async () => {
         await using subject = await prepare();
         let store = await subject.make();
         const again = async (): Promise<Store> => {
@@ -61,7 +68,7 @@ export function storeSuite(name: string, { describe, it }: TestRunner, prepare: 
         }
       });
 
-    it("refuses before it is opened, and closes all the same", async () => {
+    check(runner, "refuses before it is opened, and closes all the same", async () => {
       await using subject = await prepare();
       const store = await subject.make();
       await expectRefusal(store);
@@ -140,7 +147,7 @@ export function storeSuite(name: string, { describe, it }: TestRunner, prepare: 
 
     test("all of a change or nothing", async (store, again, subject) => {
       await store.write({ put: [lease(1)], append: [started(NOW)], enqueue: [waiting("a")] });
-      for (const bad of subject.refused?.() ?? []) {
+      for (const bad of needed(subject.refused, "refused").call(subject)) {
         const write = store.write({
           put: [lease(2), ...(bad.put ?? [])],
           remove: [lease(1)],
@@ -172,6 +179,7 @@ export function storeSuite(name: string, { describe, it }: TestRunner, prepare: 
         { type: "opened", time: NOW + 0.5, leases: [lease(1), lease(2)] },
         { type: "renewed", time: NOW, leases: [lease(1)] },
         { type: "expired", time: NOW, leases: [] },
+        { type: "closed", time: NOW, leases: [lease(1)], by: "root" },
         { type: "closed", time: NOW, leases: [], by: "@hand" },
         {
           type: "refused",
@@ -262,6 +270,99 @@ export function storeSuite(name: string, { describe, it }: TestRunner, prepare: 
       await next.write({ dequeue: pending.map(({ id }) => id), remove: leases });
       for (const one of pending) assert.deepEqual(await next.pending(one.notifier, 10), []);
       await expectLeases(next, []);
+    });
+
+    test("what resolved is on disk: a store that was never closed loses nothing", async (store, _, subject) => {
+      if (!subject.persistent) throw new Inapplicable("it does not keep");
+      for (let at = 0; at < 3; at += 1) {
+        await store.write({ put: [lease(at)], append: [started(NOW, at)], enqueue: [waiting(`n${at}`)] });
+        // As the next process after kill -9 does.
+        const next = await subject.make();
+        await next.open();
+        await expectLeases(
+          next,
+          Array.from({ length: at + 1 }, (_lease, host) => lease(host)),
+        );
+        assert.equal((await next.history({ limit: 10 })).length, at + 1);
+        assert.equal((await next.pending("mail", 10)).length, at + 1);
+        await next.close();
+        await store.open();
+      }
+    });
+
+    test("a write under way when it is closed is kept, or refused, and nothing between", async (store, again, subject) => {
+      if (!subject.persistent) throw new Inapplicable("it does not keep");
+      const write = store.write({ put: [lease(1), lease(2)], append: [started(NOW)] });
+      const [outcome] = await Promise.allSettled([write, store.close()]);
+      const next = await again();
+      const kept = outcome.status === "fulfilled";
+      await expectLeases(next, kept ? [lease(1), lease(2)] : []);
+      assert.equal((await next.history({ limit: 10 })).length, kept ? 1 : 0);
+    });
+
+    test("two at a time write into one place, and none loses what is written", async (store, again, subject) => {
+      if (subject.shared !== true) throw new Inapplicable("it is for one process at a time");
+      const other = await subject.make();
+      await other.open();
+      const hosts = Array.from({ length: 20 }, (_, at) => at);
+      await Promise.all(
+        hosts.map((at) => (at % 2 === 0 ? store : other).write({ put: [lease(at)], append: [started(NOW, at)] })),
+      );
+      await store.write({ remove: [lease(1)] });
+      await expectLeases(
+        other,
+        hosts.filter((at) => at !== 1).map((at) => lease(at)),
+      );
+      await other.close();
+      const next = await again();
+      await expectLeases(
+        next,
+        hosts.filter((at) => at !== 1).map((at) => lease(at)),
+      );
+      assert.equal((await next.history({ limit: 100 })).length, 20);
+    });
+
+    test("a process that is killed while it writes leaves all that was written, and nothing torn", async (store, again, subject) => {
+      const program = needed(subject.program, "program");
+      let last = -1;
+      for (const [after, delay] of [
+        [1, 0],
+        [3, 1],
+        [10, 2],
+        [40, 4],
+      ] as const) {
+        await store.close();
+        const acknowledged = await killedWriter(program, last + 1, last + after, delay);
+        const next = await again();
+        const [newest] = await next.history({ limit: 1 });
+        last = newest?.type === "started" ? newest.leases : -1;
+        assert.ok(last >= acknowledged, `${acknowledged} was written, and ${last} is there`);
+        const { put = [], append = [], enqueue = [] } = stepOf(last);
+        await expectLeases(next, put);
+        assert.deepEqual(await next.history({ limit: 1 }), append);
+        assert.equal((await next.history({ limit: 100_000 })).length, last + 1);
+        assert.deepEqual(await next.pending("mail", 10), enqueue);
+        store = next;
+      }
+    });
+
+    check(runner, "a damaged one is reported, and never read as an empty one", async () => {
+      await using first = await prepare();
+      for (const what of Object.keys(needed(first.damage, "damage"))) {
+        await using subject = await prepare();
+        const store = await subject.make();
+        await store.open();
+        await store.write({ put: [lease(1), lease(2)], append: [started(NOW)], enqueue: [waiting("a")] });
+        await store.close();
+        await subject.damage![what]!();
+        const next = await subject.make();
+        const found = next.open().then(() => next.leases());
+        try {
+          await assert.rejects(found, (error) => isWkfsError(error, "STORE_FAILED"), what);
+        } finally {
+          await next.close();
+        }
+      }
     });
 
     test("close is idempotent, and a closed one refuses", async (store) => {

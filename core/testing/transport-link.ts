@@ -15,6 +15,8 @@ export interface TransportUnderTest {
   unreachable(): Promise<Transport>;
   /** A gateway's side of a link whose daemon takes the request and breaks off without an answer. */
   brokenOff(): Promise<Transport>;
+  /** Moves the time that the transports go by on by so many milliseconds; without it nobody waits for their time limits. */
+  pass?(milliseconds: number): Promise<void>;
   /**
    * Breaks off what the daemon's side has open and frees its place, as the kill of a process does. Without
    * it the suite closes the servers and sockets of `node:net` under the daemon's side.
@@ -92,10 +94,13 @@ export function call(caller: Transport, request = REQUEST): Promise<string> {
   return caller.call(request, AbortSignal.timeout(20_000));
 }
 
-export async function rejects(calling: Promise<unknown>, code: ErrorCode): Promise<void> {
-  await assert.rejects(calling, (error) => {
+/** Whether it is awaited at once or later: a failure is that of the check which awaits it, and never an unhandled one. */
+export function rejects(calling: Promise<unknown>, code: ErrorCode): Promise<void> {
+  const checked = assert.rejects(calling, (error) => {
     assert.ok(isWkfsError(error), `no WkfsError: ${String(error)}`);
     assert.equal(error.code, code, error.message);
     return true;
   });
+  checked.catch(() => {});
+  return checked;
 }

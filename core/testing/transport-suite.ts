@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { GrantRequest } from "../src/contracts/transport.ts";
-import type { TestRunner } from "./runner.ts";
+import { Inapplicable, type TestRunner, check, needed } from "./runner.ts";
 import { Link, REQUEST, type TransportUnderTest, call, rejects } from "./transport-link.ts";
 
 export type { TransportUnderTest } from "./transport-link.ts";
@@ -18,7 +18,7 @@ const upTo = (count: number) => Array.from({ length: count }, (_, at) => at + 1)
  */
 export function transportSuite(name: string, runner: TestRunner, make: () => Promise<TransportUnderTest>): void {
   const test = (title: string, body: (link: Link) => Promise<void>) =>
-    runner.it(title, async () => {
+    check(runner, title, async () => {
       await using link = new Link(await make());
       await body(link);
     });
@@ -152,9 +152,49 @@ export function transportSuite(name: string, runner: TestRunner, make: () => Pro
       assert.equal(await call(caller, timed(4)), '{"time":4}');
     });
 
+    test("gives up on a daemon that gives no answer within a minute, and not before", async (link) => {
+      const pass = needed(link.subject.pass, "pass");
+      const { reached, answer } = await link.listenSlowly();
+      const caller = await link.caller();
+      let settled = false;
+      const failed = rejects(call(caller), "TRANSPORT_FAILED");
+      void failed.then(
+        () => (settled = true),
+        () => (settled = true),
+      );
+      await reached;
+      await pass.call(link.subject, 30_000);
+      assert.equal(settled, false, "it gave up before its time");
+      await pass.call(link.subject, 31_000);
+      await failed;
+      answer("{}");
+    });
+
+    test("serves two gateways at the same time, each with its own answers", async (link) => {
+      await link.listen(echo);
+      const [one, two] = [await link.caller(), await link.caller()];
+      const calls = upTo(40).map((time) => call(time % 2 === 0 ? one : two, timed(time)));
+      assert.deepEqual(await Promise.all(calls), await Promise.all(upTo(40).map((time) => echo(timed(time)))));
+      await one.close();
+      assert.equal(await call(two, timed(41)), '{"time":41}');
+    });
+
+    test("lets no second daemon listen in the place of one that does", async (link) => {
+      await link.listen(echo);
+      const caller = await link.caller();
+      const second = link.keep(await link.subject.listener());
+      await rejects(
+        second.listen(async () => '"the second"'),
+        "TRANSPORT_FAILED",
+      );
+      await second.close();
+      assert.equal(await call(caller, timed(1)), '{"time":1}');
+      assert.equal(await call(await link.caller(), timed(2)), '{"time":2}');
+    });
+
     test("lets nobody with another secret reach the daemon", async (link) => {
       const seen = await link.listen(async () => "{}");
-      if (link.subject.stranger === undefined) return;
+      if (link.subject.stranger === undefined) throw new Inapplicable("the system tells who it is");
       await rejects(call(link.keep(await link.subject.stranger())), "TRANSPORT_FAILED");
       assert.deepEqual(seen, []);
       assert.equal(await link.call(), "{}");

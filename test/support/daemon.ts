@@ -109,7 +109,16 @@ export class TestDaemon implements AsyncDisposable {
     await settle();
   }
 
+  /** Stops, and moves time on for what a stop waits for at most. */
+  async stop(): Promise<void> {
+    const stopping = this.daemon.stop();
+    stopping.catch(() => {});
+    await settle();
+    while (this.daemon.status !== "stopped") await this.clock.advance(1000);
+    await stopping;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.daemon.stop();
+    await this.stop();
   }
 }

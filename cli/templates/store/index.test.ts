@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -10,6 +10,7 @@ storeSuite(plugin.name, { describe, it }, async () => {
   return {
     make: async () => plugin.create({ path: join(dir, "store.json") }, testContext()),
     persistent: true,
+    damage: { "half of the file": () => truncate(join(dir, "store.json"), 100) },
     [Symbol.asyncDispose]: () => rm(dir, { recursive: true }),
   };
 });

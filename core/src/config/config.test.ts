@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { API_VERSION, definePlugin } from "../contracts/plugin.ts";
 import { checkConfig, checkServerConfig, loadClientConfig, loadServerConfig, readKeys, readSecret } from "./index.ts";
 import { parseYaml } from "./source.ts";
 
@@ -131,6 +132,123 @@ describe("a server's configuration", () => {
     await expect(checkConfig(schema, config, source, ["a", 0], "plugin x: ")).rejects.toThrow(
       'f.yaml:4: plugin x: unknown key "a.0.prot"; did you mean "port"?',
     );
+  });
+});
+
+describe("an error in the configuration of a plugin", () => {
+  const rule = z.strictObject({ net: z.string(), ports: z.array(z.number()) });
+  const auth = z.union([z.literal("none"), z.strictObject({ user: z.string(), passwordFile: z.string() })]);
+  const plugin = definePlugin({
+    name: "pager",
+    apiVersion: API_VERSION,
+    kind: "notifier",
+    configSchema: z.strictObject({
+      server: z.strictObject({ host: z.string(), tls: z.strictObject({ ca: z.string().optional() }).optional() }),
+      to: z.array(z.string()),
+      rules: z.array(rule).default([]),
+      headers: z.record(z.string(), z.string()).default({}),
+      auth: auth.default("none"),
+    }),
+    create: () => ({ notify: async () => {}, close: async () => {} }),
+  });
+  const text = `protect: { tcp: [22] }
+notify:
+  - use: pager
+    server:
+      host: a.example.org
+      tls:
+        ca: /etc/ca.pem
+    to:
+      - alice
+      - bob
+    rules:
+      - { net: 10.0.0.0/8, ports: [22] }
+      - net: 192.0.2.0/24
+        ports:
+          - 22
+          - 5432
+    headers:
+      x-a: one
+    auth:
+      user: wkfs
+      passwordFile: pw
+`;
+  async function faultOf(from: string, to: string): Promise<unknown> {
+    expect(text).toContain(from);
+    const config = await loadServerConfig(await write("wkfs.yaml", text.replace(from, to)));
+    const [{ use, config: own, path }] = config.notify as [(typeof config.notify)[number]];
+    const checking = checkConfig(plugin.configSchema, own, config.source, path, `plugin ${use}: `);
+    return await checking.then(
+      () => undefined,
+      ({ code, message }: { code: string; message: string }) => `${code} ${message.replace(`${folder}/`, "")}`,
+    );
+  }
+
+  it("is none when there is none", async () => expect(await faultOf("bob", "carol")).toBeUndefined());
+
+  it.each<[string, string, string, string]>([
+    [
+      "a nested key",
+      "      host:",
+      "      hots:",
+      '5: plugin pager: unknown key "notify.0.server.hots"; did you mean "host"?',
+    ],
+    [
+      "a deeper key",
+      "        ca:",
+      "        cs:",
+      '7: plugin pager: unknown key "notify.0.server.tls.cs"; did you mean "ca"?',
+    ],
+    [
+      "a nested value",
+      "host: a.example.org",
+      "host: 7",
+      "5: plugin pager: notify.0.server.host: Invalid input: expected string, received number",
+    ],
+    [
+      "an item of a list",
+      "- bob",
+      "- 7",
+      "10: plugin pager: notify.0.to.1: Invalid input: expected string, received number",
+    ],
+    [
+      "a key of an item in a list",
+      "      - net:",
+      "      - nett:",
+      '13: plugin pager: unknown key "notify.0.rules.1.nett"; did you mean "net"?',
+    ],
+    [
+      "an item of a list of an item",
+      "- 5432",
+      "- x",
+      "16: plugin pager: notify.0.rules.1.ports.1: Invalid input: expected number, received string",
+    ],
+    [
+      "a value under a key of their own",
+      "x-a: one",
+      "x-a: [1]",
+      "18: plugin pager: notify.0.headers.x-a: Invalid input: expected string, received array",
+    ],
+    [
+      "a key of one of several shapes",
+      "      passwordFile:",
+      "      passwordfile:",
+      '21: plugin pager: unknown key "notify.0.auth.passwordfile"; did you mean "passwordFile"?',
+    ],
+    [
+      "a value of one of several shapes",
+      "user: wkfs",
+      "user: 7",
+      "20: plugin pager: notify.0.auth.user: Invalid input: expected string, received number",
+    ],
+    [
+      "a key that is missing",
+      "    to:\n      - alice\n      - bob\n",
+      "",
+      "3: plugin pager: notify.0.to: Invalid input: expected array, received undefined",
+    ],
+  ])("names file, line, plugin and key of %s", async (_, from, to, expected) => {
+    expect(await faultOf(from, to)).toBe(`CONFIG_INVALID wkfs.yaml:${expected}`);
   });
 });
 

@@ -62,7 +62,8 @@ export async function checkConfig<Config>(
   const result = await schema["~standard"].validate(value);
   if (result.issues === undefined) return result.value;
   // A misspelt key is also a missing one: the first says more.
-  const issue = result.issues.find((one) => unknownKeyOf(one) !== undefined) ?? result.issues[0]!;
+  const issues = result.issues.flatMap(closest);
+  const issue = issues.find((one) => unknownKeyOf(one) !== undefined) ?? issues[0]!;
   const inner = (issue.path ?? []).map((step) => {
     const key = typeof step === "object" ? step.key : step;
     return typeof key === "number" ? key : String(key);
@@ -86,6 +87,20 @@ export async function checkConfig<Config>(
       hint: known.length > 0 ? `Known here: ${known.join(", ")}.` : "Take this key out.",
     },
   );
+}
+
+/**
+ * Where a value may have one of several shapes, zod says of each what does not fit. What was meant is the shape that fits as such
+ * and has the fewest faults within; where none does, all that can be said is that the value is none of them.
+ */
+function closest(issue: SchemaIssue): SchemaIssue[] {
+  if (!("code" in issue) || issue.code !== "invalid_union" || !("errors" in issue) || !Array.isArray(issue.errors))
+    return [issue];
+  const within = (one: SchemaIssue) => (one.path ?? []).length > 0 || unknownKeyOf(one) !== undefined;
+  const shapes = (issue.errors as SchemaIssue[][]).filter((faults) => faults.length > 0 && faults.every(within));
+  const [meant] = shapes.toSorted((a, b) => a.length - b.length);
+  const path = issue.path ?? [];
+  return meant?.flatMap((one) => closest({ ...one, path: [...path, ...(one.path ?? [])] })) ?? [issue];
 }
 
 /** zod says in its issues which keys it did not know; other schemas put it into the message alone. */

@@ -15,6 +15,8 @@ import { Reconcile } from "../daemon/reconcile.ts";
 import { Steering } from "../daemon/steering.ts";
 import { Transactions } from "../daemon/transactions.ts";
 import type { WkfsEvent } from "../model/event.ts";
+import { timedStore, timedTransport } from "../lifecycle/timed.ts";
+import { nameOf } from "./plugins.ts";
 import {
   PLUGIN_PARTS,
   type PluginParts,
@@ -66,7 +68,9 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
     );
     core.bind(Services.Policy).toResolvedValue((config) => new ConfiguredPolicy(config), [Services.Config]);
     core.bind(DaemonId).toResolvedValue(
-      (config, clock, log, abort, store, all, notifiers, transport, policy) => {
+      (config, clock, log, abort, keeper, all, notifiers, carrier, policy) => {
+        const store = timedStore(nameOf("store", keeper), keeper);
+        const transport = timedTransport(nameOf("transport", carrier), carrier);
         const book = new LeaseBook();
         const firewalls = new Firewalls(all, log);
         const notifications = new Notifications(notifiers, store, hostname(), clock, log);

@@ -8,6 +8,8 @@ import { type Reply, createUpstream } from "../gateway/upstream.ts";
 import { Workers } from "../gateway/workers.ts";
 import { Feed } from "../lifecycle/feed.ts";
 import { WkfsError } from "../model/errors.ts";
+import { timedTransport } from "../lifecycle/timed.ts";
+import { nameOf } from "./plugins.ts";
 import { type RoleOptions, missingSection, roleContainer } from "./role.ts";
 import { serviceId } from "./service-id.ts";
 import { Services } from "./services.ts";
@@ -39,7 +41,7 @@ export interface GatewayOptions extends RoleOptions {
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const container = await roleContainer(options, (core) => {
     core.bind(GatewayId).toResolvedValue(
-      async (whole, clock, log, abort, transport) => {
+      async (whole, clock, log, abort, carrier) => {
         const { listen: listens = true, signal } = options;
         const config = sectionOf(whole, listens);
         const { keySets } = whole;
@@ -47,6 +49,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         for (const set of keySets) await readKeys(set.keys);
         const feed = new Feed<GatewayEvent>();
         const { tell } = feed;
+        const transport = timedTransport(nameOf("transport", carrier), carrier);
         const guard = new ReplayGuard<Reply>(clock);
         const upstream = createUpstream({ transport, guard, clock, log, signal: abort.signal, tell });
         const shared = { config, keySets, upstream, clock, log, tell };

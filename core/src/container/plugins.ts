@@ -13,7 +13,16 @@ import { withTimeLimit } from "../lifecycle/time-limit.ts";
 import { WkfsError } from "../model/errors.ts";
 import type { ProtectedPorts } from "../model/port.ts";
 
-const KINDS: readonly PluginKind[] = ["firewall", "notifier", "transport", "store"];
+/** What an implementation of each kind must have. */
+const MEMBERS: { readonly [Kind in PluginKind]: readonly (keyof PluginKinds[Kind])[] } = {
+  firewall: ["capabilities", "attach", "apply", "check", "list", "release", "detach"],
+  notifier: ["notify", "close"],
+  transport: ["addresses", "listen", "call", "close"],
+  store: ["open", "leases", "write", "history", "pending", "close"],
+};
+const KINDS = Object.keys(MEMBERS) as readonly PluginKind[];
+/** The members that are no methods. */
+const DATA: readonly string[] = ["capabilities", "addresses"];
 
 /** The plugins that a role was given, checked before any of their code runs. Throws `PLUGIN_INVALID`. */
 export class PluginRegistry {
@@ -75,7 +84,19 @@ export interface Surroundings {
 /** Milliseconds that `create` may take. */
 const CREATE_LIMIT = 30_000;
 
-/** Checks the configuration of a plugin and makes it. Errors name the file, the line and the plugin. */
+/** What made implementations are called in errors: `store sqlite`. */
+const NAMES = new WeakMap<object, string>();
+
+/** What to call an implementation in errors; one that an embedder bound has the name of its kind alone. */
+export function nameOf(kind: PluginKind, implementation: object): string {
+  return NAMES.get(implementation) ?? kind;
+}
+
+/**
+ * Checks the configuration of a plugin and makes it. Errors name the file, the line and the plugin. Throws `CONFIG_INVALID` for
+ * what the schema does not take, `PLUGIN_TIMEOUT`, `PLUGIN_INVALID` for what is no implementation of the kind and for what `create`
+ * throws; a `WkfsError` of it, such as `SECRET_INVALID`, comes through.
+ */
 export async function createPlugin<Kind extends PluginKind>(
   registry: PluginRegistry,
   kind: Kind,
@@ -94,11 +115,25 @@ export async function createPlugin<Kind extends PluginKind>(
     maxTime: surroundings.protect.maxTime,
     readSecret: (file) => readSecret(isAbsolute(file) ? file : resolve(surroundings.folder, file)),
   };
-  return (await withTimeLimit(
-    Promise.resolve(plugin.create(checked as never, context)),
-    CREATE_LIMIT,
-    `plugin ${use}: create`,
-  )) as PluginKinds[Kind];
+  const at = `${surroundings.source.locate(where)}: plugin ${use}: create`;
+  const made: unknown = await withTimeLimit(CREATE_LIMIT, at, () => plugin.create(checked as never, context));
+  const lacking = membersLacking(kind, made);
+  if (lacking.length > 0) {
+    throw new WkfsError("PLUGIN_INVALID", `${at} gave no ${kind}: it lacks ${lacking.join(", ")}`, {
+      hint: "This is a fault of the plugin: report it to its author.",
+    });
+  }
+  NAMES.set(made as object, `${kind} ${name}`);
+  return made as PluginKinds[Kind];
+}
+
+function membersLacking(kind: PluginKind, made: unknown): readonly string[] {
+  const has = (member: string): boolean => {
+    if (typeof made !== "object" || made === null || !(member in made)) return false;
+    const value = (made as Readonly<Record<string, unknown>>)[member];
+    return DATA.includes(member) ? typeof value === "object" && value !== null : typeof value === "function";
+  };
+  return MEMBERS[kind].filter((member) => !has(member));
 }
 
 function childLogger(log: Logger, plugin: string): Logger {

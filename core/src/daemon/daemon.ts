@@ -16,7 +16,6 @@ import { Role } from "../lifecycle/role.ts";
 import { ControlSocket } from "../control/socket.ts";
 import { operations } from "../control/operations.ts";
 import type { ControlConfig } from "../config/index.ts";
-import { withTimeLimit } from "../lifecycle/time-limit.ts";
 import type { Expiry } from "./expiry.ts";
 import type { Journal } from "./journal.ts";
 import type { Steering } from "./steering.ts";
@@ -56,8 +55,6 @@ export interface Leases {
   all(): readonly Lease[];
 }
 
-/** Milliseconds for a plugin to open, to listen or to close. */
-const STEP_LIMIT = 30_000;
 /** History is kept this long, in milliseconds. */
 const HISTORY = 365 * 86_400_000;
 
@@ -92,7 +89,7 @@ export class Daemon extends Role<WkfsEvent> {
    */
   async detach(): Promise<void> {
     this.retire();
-    for (const firewall of this.#parts.firewalls.all) await whole(firewall, "detach", firewall.plugin.detach());
+    for (const firewall of this.#parts.firewalls.all) await whole(firewall, "detach", () => firewall.plugin.detach());
   }
 
   /** Takes over what a former run left. Given up, it leaves the protected ports as closed as they were. @internal */
@@ -110,27 +107,23 @@ export class Daemon extends Role<WkfsEvent> {
     const { book, policy, store, firewalls, transport, transactions, notifications, reconcile, clock, log } =
       this.#parts;
     const { expiry, journal, serial } = this.#parts;
-    await withTimeLimit(store.open(), STEP_LIMIT, "store: open");
-    this.#undo.push({ what: "store", run: () => withTimeLimit(store.close(), STEP_LIMIT, "store: close") });
+    await store.open();
+    this.#undo.push({ what: "store", run: () => store.close() });
 
     const now = clock.now();
-    const { standing, ended, change, cut } = takenOver(
-      await withTimeLimit(store.leases(), STEP_LIMIT, "store: leases"),
-      policy,
-      now,
-    );
+    const { standing, ended, change, cut } = takenOver(await store.leases(), policy, now);
     book.put(standing);
     const append = ended.length > 0 ? [{ type: "expired", time: now, leases: ended } as const] : [];
-    await store.write({ ...change, append, forgetBefore: now - HISTORY });
+    await store.write({ ...change, append, enqueue: notifications.address(append), forgetBefore: now - HISTORY });
 
+    // Stopped last: it has to tell of what happens until then, and no door waits for it.
+    this.#undo.push({ what: "notifications", run: () => notifications.stop() });
     this.#undo.push({ what: "firewalls", run: () => this.#release() });
     await reconcile.begin(cut);
     this.#undo.push({ what: "reconcile", run: async () => reconcile.stop() });
     this.#warnOfFamilies();
 
     await notifications.start();
-    this.#undo.push({ what: "notifications", run: () => notifications.stop() });
-
     expiry.start();
     this.#undo.push({ what: "expiry", run: () => expiry.stop() });
     transactions.open();
@@ -141,8 +134,8 @@ export class Daemon extends Role<WkfsEvent> {
       run: () => serial.run(() => journal.record({ type: "stopped", time: clock.now() })),
     });
 
-    this.#undo.push({ what: "transport", run: () => withTimeLimit(transport.close(), STEP_LIMIT, "transport: close") });
-    await withTimeLimit(transport.listen(grantHandler(transactions, log)), STEP_LIMIT, "transport: listen");
+    this.#undo.push({ what: "transport", run: () => transport.close() });
+    await transport.listen(grantHandler(transactions, log));
     await this.#openControl();
     log.info(
       {
@@ -186,7 +179,7 @@ export class Daemon extends Role<WkfsEvent> {
           const leases = book.all();
           await applyTo(firewall, partFor(firewall.plugin, { open: [], close: leases, before: leases }));
         }
-        await whole(firewall, "release", firewall.plugin.release());
+        await whole(firewall, "release", () => firewall.plugin.release());
       } catch (error) {
         failures.push(error);
       }

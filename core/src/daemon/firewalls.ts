@@ -95,9 +95,9 @@ export function partFor(firewall: Firewall, change: FirewallChange): FirewallCha
 }
 
 export function applyTo({ name, plugin }: Named<Firewall>, change: FirewallChange): Promise<void> {
-  return withTimeLimit(plugin.apply(change), APPLY_LIMIT, `firewall ${name}: apply`);
+  return withTimeLimit(APPLY_LIMIT, `firewall ${name}: apply`, () => plugin.apply(change));
 }
 
-export function whole<Result>({ name }: Named<Firewall>, what: string, work: Promise<Result>): Promise<Result> {
-  return withTimeLimit(work, WHOLE_LIMIT, `firewall ${name}: ${what}`);
+export function whole<Result>({ name }: Named<Firewall>, what: string, work: () => Promise<Result>): Promise<Result> {
+  return withTimeLimit(WHOLE_LIMIT, `firewall ${name}: ${what}`, work);
 }

@@ -1,12 +1,9 @@
 import type { Logger } from "../contracts/plugin.ts";
 import type { Store, StoreChange } from "../contracts/store.ts";
-import { withTimeLimit } from "../lifecycle/time-limit.ts";
 import { messageOf } from "../model/errors.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import type { Notifications } from "./notifications.ts";
 
-/** Milliseconds that one write of the store may take. */
-const WRITE_LIMIT = 10_000;
 /** Most events that wait for a store that refuses; the oldest are lost first. */
 const MOST_WAITING = 10_000;
 
@@ -32,7 +29,7 @@ export class Journal {
     this.#waiting = [];
     try {
       const append = [...waiting, ...(change.append ?? [])];
-      await withTimeLimit(this.#store.write({ ...change, append }), WRITE_LIMIT, "store: write");
+      await this.#store.write({ ...change, append });
     } catch (error) {
       // What waited is not at fault; but a store that refuses for long must not fill the memory.
       this.#waiting = [...waiting, ...this.#waiting].slice(-MOST_WAITING);

@@ -16,6 +16,10 @@ const BURST = 5;
 const EVERY = 60_000;
 /** Milliseconds that one delivery may take. */
 const DELIVERY_LIMIT = 60_000;
+/** Milliseconds that a stop waits for what is on its way, such as the news of the stop itself. What is left is told at the next start. */
+const GRACE = 5000;
+/** Milliseconds in which a delivery that was called off has to end, and a notifier to close. Whoever needs longer is left behind. */
+const ENDING_LIMIT = 2000;
 /** Milliseconds before the second try, doubled each time up to the most, half of it random. */
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 900_000;
@@ -56,16 +60,19 @@ export class Notifications {
     for (const worker of this.#workers) worker.deliver(pending.filter(({ notifier }) => notifier === worker.name));
   }
 
-  /** Takes up what a former run could not deliver. */
+  /** Takes up what a former run could not deliver, and what was made durable before this. */
   async start(): Promise<void> {
     for (const worker of this.#workers) await worker.start();
   }
 
-  /** Breaks deliveries off; what was not delivered stays in the store. */
+  /**
+   * Lets what is on its way be delivered, but waits for nobody longer than `GRACE` and `ENDING_LIMIT`. What was not delivered
+   * stays in the store.
+   */
   async stop(): Promise<void> {
     const results = await Promise.allSettled(this.#workers.map((worker) => worker.stop()));
     const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
-    if (failures.length > 0) throw new AggregateError(failures, "a notifier could not be closed");
+    if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));
   }
 }
 
@@ -78,7 +85,9 @@ class Worker {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #queue: PendingNotification[] = [];
-  readonly #stopped = new AbortController();
+  /** Aborts when nothing is tried again any more, and then when deliveries are called off. */
+  readonly #stopping = new AbortController();
+  readonly #off = new AbortController();
   #running: Promise<void> | undefined;
   #failures = 0;
   #wake: (() => void) | undefined;
@@ -111,28 +120,30 @@ class Worker {
 
   deliver(pending: readonly PendingNotification[]): void {
     for (const one of pending) this.#queue.push(one);
-    if (this.#queue.length > 0 && !this.#stopped.signal.aborted)
+    if (this.#queue.length > 0 && !this.#stopping.signal.aborted)
       this.#running ??= this.#run().finally(() => (this.#running = undefined));
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort();
+    this.#stopping.abort();
+    const cancel = this.#clock.setTimer(GRACE, () => this.#off.abort());
     this.#wake?.();
     await this.#running;
-    await withTimeLimit(this.#notifier.close(), DELIVERY_LIMIT, `notifier ${this.name}: close`);
+    cancel();
+    await withTimeLimit(ENDING_LIMIT, `notifier ${this.name}: close`, () => this.#notifier.close());
   }
 
   async #run(): Promise<void> {
-    while (this.#queue.length > 0 && !this.#stopped.signal.aborted) {
+    while (this.#queue.length > 0 && !this.#off.signal.aborted) {
       await this.#turn();
-      if (this.#stopped.signal.aborted) return;
       const batch = this.#queue.slice(0, DIGEST);
       // What comes meanwhile waits for the next message: one that is tried again stays the one that it was.
       while (!(await this.#tell(batch))) {
+        if (this.#stopping.signal.aborted) return;
         this.#failures += 1;
         const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failures - 1));
         await this.#wait(longest * (0.5 + Math.random() / 2));
-        if (this.#stopped.signal.aborted) return;
+        if (this.#stopping.signal.aborted) return;
       }
       this.#failures = 0;
       this.#queue.splice(0, batch.length);
@@ -143,17 +154,17 @@ class Worker {
   /** True when this batch is done with: delivered, or refused for good. */
   async #tell(batch: readonly PendingNotification[]): Promise<boolean> {
     const timeout = AbortSignal.timeout(DELIVERY_LIMIT);
-    const signal = AbortSignal.any([this.#stopped.signal, timeout]);
+    const signal = AbortSignal.any([this.#off.signal, timeout]);
     const notification = { id: batch[0]!.id, host: this.#host, events: batch.map(({ event }) => event) };
+    // A copy: whatever a notifier does with it, lease book, history and the other notifiers have their own.
+    const call = withTimeLimit(DELIVERY_LIMIT + 1000, `notifier ${this.name}: notify`, () =>
+      this.#notifier.notify(structuredClone(notification), signal),
+    );
     try {
-      await withTimeLimit(
-        this.#notifier.notify(notification, signal),
-        DELIVERY_LIMIT + 1000,
-        `notifier ${this.name}: notify`,
-      );
+      await this.#unlessLeft(call);
       return true;
     } catch (error) {
-      if (this.#stopped.signal.aborted) return false;
+      if (this.#off.signal.aborted) return false;
       const data = { notifier: this.name, events: batch.length, error: messageOf(error) };
       if (isWkfsError(error, "NOTIFY_REJECTED")) {
         this.#log.error(data, "a notification was refused for good and is dropped");
@@ -175,6 +186,25 @@ class Worker {
     }
   }
 
+  /** As the call goes; a rejection when the call goes on after it was called off. */
+  async #unlessLeft(call: Promise<void>): Promise<void> {
+    const left = Promise.withResolvers<never>();
+    let cancel = (): void => {};
+    const leave = (): void => {
+      cancel = this.#clock.setTimer(ENDING_LIMIT, () => {
+        this.#log.warn({ notifier: this.name }, "a notifier did not end when it was called off; it is left behind");
+        left.reject(new Error("it was left behind"));
+      });
+    };
+    this.#off.signal.addEventListener("abort", leave, { once: true });
+    try {
+      await Promise.race([call, left.promise]);
+    } finally {
+      this.#off.signal.removeEventListener("abort", leave);
+      cancel();
+    }
+  }
+
   /** Waits until another message may go out. */
   async #turn(): Promise<void> {
     const now = this.#clock.steady();
@@ -192,7 +222,7 @@ class Worker {
   }
 
   #wait(milliseconds: number): Promise<void> {
-    if (this.#stopped.signal.aborted) return Promise.resolve();
+    if (this.#stopping.signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const cancel = this.#clock.setTimer(milliseconds, resolve);
       this.#wake = () => {

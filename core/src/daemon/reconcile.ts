@@ -61,7 +61,7 @@ export class Reconcile {
   async begin(thorough: boolean): Promise<void> {
     this.#offset = this.#parts.clock.now() - this.#parts.clock.steady();
     for (const firewall of this.#parts.firewalls.all) {
-      await whole(firewall, "attach", firewall.plugin.attach());
+      await whole(firewall, "attach", () => firewall.plugin.attach());
       if (thorough || this.#parts.book.size <= FEW || (await this.#check(firewall)).lost) await this.#compare(firewall);
       else this.#parts.transactions.suspect = true;
     }
@@ -136,7 +136,7 @@ export class Reconcile {
 
   async #look(firewall: Named<Firewall>, everything: boolean): Promise<void> {
     const { missing, lost } = await this.#check(firewall);
-    if (missing.length > 0) await whole(firewall, "attach", firewall.plugin.attach());
+    if (missing.length > 0) await whole(firewall, "attach", () => firewall.plugin.attach());
     const found = [...missing, ...(missing.length > 0 || lost || everything ? await this.#compare(firewall) : [])];
     if (found.length === 0) return;
     this.#parts.log.warn({ firewall: firewall.name, found }, "the packet filter had been changed; it is put right");
@@ -148,8 +148,8 @@ export class Reconcile {
     const { book, clock } = this.#parts;
     const { families } = firewall.plugin.capabilities;
     const time = clock.now() + SLACK;
-    const work = firewall.plugin.check(book.some(families, time));
-    const { missing, absent = [], count } = await whole(firewall, "check", work);
+    const sample = book.some(families, time);
+    const { missing, absent = [], count } = await whole(firewall, "check", () => firewall.plugin.check(sample));
     // What ended while it was looked for is not lost.
     const last = clock.now() + SLACK;
     const gone = absent.some((key) => (book.get(leaseId(key))?.deadline ?? 0) > last);
@@ -178,7 +178,7 @@ export class Reconcile {
 
   /** Compares every lease and mends what differs; says in words what did. */
   async #compare(firewall: Named<Firewall>): Promise<string[]> {
-    const read = async () => (await whole(firewall, "list", firewall.plugin.list())).leases;
+    const read = async () => (await whole(firewall, "list", () => firewall.plugin.list())).leases;
     const { resolution } = firewall.plugin.capabilities;
     const compared = (held: readonly KernelLease[]) =>
       difference(this.#expected(firewall.plugin), held, resolution, (id) => this.#parts.book.get(id));

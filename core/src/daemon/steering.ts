@@ -2,7 +2,6 @@ import type { ServerConfig } from "../config/index.ts";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Store } from "../contracts/store.ts";
 import type { Transport } from "../contracts/transport.ts";
-import { withTimeLimit } from "../lifecycle/time-limit.ts";
 import { WkfsError, messageOf } from "../model/errors.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import type { Knock, KnockOutcome } from "../model/knock.ts";
@@ -15,8 +14,6 @@ import type { Notifications } from "./notifications.ts";
 import type { Serial } from "./serial.ts";
 import type { Transactions } from "./transactions.ts";
 
-/** Milliseconds for the store to read history. */
-const READ_LIMIT = 30_000;
 /** Events of the history that a report shows. */
 const LATEST = 10;
 
@@ -91,7 +88,7 @@ export class Steering {
         const { families, expiry } = firewall.plugin.capabilities;
         const known = { name: firewall.name, families, expiry };
         try {
-          const { missing, count } = await whole(firewall, "check", firewall.plugin.check());
+          const { missing, count } = await whole(firewall, "check", () => firewall.plugin.check());
           reports.push({ ...known, missing, held: count });
         } catch (error) {
           reports.push({ ...known, missing: [], error: messageOf(error) });
@@ -128,7 +125,7 @@ export class Steering {
   async history(query: { readonly since?: number; readonly limit: number }): Promise<readonly WkfsEvent[]> {
     // What waits for the next write belongs to it.
     await this.#parts.serial.run(() => this.#parts.journal.flush());
-    return await withTimeLimit(this.#parts.store.history(query), READ_LIMIT, "store: history");
+    return await this.#parts.store.history(query);
   }
 
   /**

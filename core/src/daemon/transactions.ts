@@ -166,7 +166,10 @@ export class Transactions {
     tries: { left: number },
   ): Promise<Refusal | undefined> {
     const { book, firewalls, journal, log } = this.#parts;
-    if (open.length === 0) return undefined;
+    if (open.length === 0) {
+      await this.#keep(enqueue);
+      return undefined;
+    }
     const change = { open, close: [], before: open.flatMap((lease) => book.get(leaseId(lease)) ?? []) };
     try {
       await journal.write({ put: open, enqueue });
@@ -188,6 +191,16 @@ export class Transactions {
     }
     book.put(open);
     return undefined;
+  }
+
+  /** Makes durable what is to be told of knocks that opened nothing; they are refused all the same when the store refuses. */
+  async #keep(enqueue: readonly PendingNotification[]): Promise<void> {
+    if (enqueue.length === 0) return;
+    try {
+      await this.#parts.journal.write({ enqueue });
+    } catch (error) {
+      this.#parts.log.error({ error: messageOf(error) }, "the store refused an event; it is told without being kept");
+    }
   }
 
   /** Takes back what was made durable for a change that the kernel refused. */

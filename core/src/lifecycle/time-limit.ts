@@ -1,4 +1,4 @@
-import { WkfsError } from "../model/errors.ts";
+import { WkfsError, isWkfsError, messageOf } from "../model/errors.ts";
 
 /** An implementation with the name that it has in logs and errors. */
 export interface Named<Plugin> {
@@ -7,8 +7,16 @@ export interface Named<Plugin> {
   readonly plugin: Plugin;
 }
 
-/** Rejects with `PLUGIN_TIMEOUT` when the work takes longer than `limit` milliseconds. */
-export async function withTimeLimit<Result>(work: Promise<Result>, limit: number, what: string): Promise<Result> {
+/**
+ * Calls a plugin, `what` saying which and what for: `firewall nftables: apply`. Rejects with `PLUGIN_TIMEOUT` when that takes
+ * longer than `limit` milliseconds. What the plugin throws comes through when it is a `WkfsError`; anything else is a fault
+ * of the plugin, `PLUGIN_INVALID`, also when it was thrown before there was a promise.
+ */
+export async function withTimeLimit<Result>(
+  limit: number,
+  what: string,
+  work: () => Result | Promise<Result>,
+): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -20,7 +28,13 @@ export async function withTimeLimit<Result>(work: Promise<Result>, limit: number
     }, limit);
   });
   try {
-    return await Promise.race([work, tooLong]);
+    return await Promise.race([work(), tooLong]);
+  } catch (error) {
+    if (isWkfsError(error)) throw error;
+    throw new WkfsError("PLUGIN_INVALID", `${what} failed: ${messageOf(error)}`, {
+      hint: "This is a fault of the plugin: report it to its author.",
+      cause: error,
+    });
   } finally {
     clearTimeout(timer);
   }

@@ -15,7 +15,12 @@ firewallSuite("dry-run", { describe, it }, async () => {
   const clock = new FakeClock();
   // What it remembers ends with it, so a restart that takes over is the same object.
   const firewall = await make(clock);
-  return { make: async () => firewall, now: () => clock.now(), async [Symbol.asyncDispose]() {} };
+  return {
+    make: async () => firewall,
+    now: () => clock.now(),
+    pass: (ms) => clock.advance(ms),
+    async [Symbol.asyncDispose]() {},
+  };
 });
 
 describe("a dry run", () => {

@@ -1,16 +1,14 @@
-import { NetworkNamespace, execute, firewallSuite, testContext, whyNoKernel } from "@wkfs/core/testing";
+import { NetworkNamespace, execute, firewallSuite, onKernel, testContext } from "@wkfs/core/testing";
 import { parseAddress } from "@wkfs/core";
 import { describe, expect, it } from "vitest";
 import { type Family, configSchema } from "./config.ts";
 import { IptablesFirewall } from "./firewall.ts";
 import { hostNetfilter } from "./host-netfilter.ts";
 
-const reason = whyNoKernel("iptables", "ip6tables", "ipset");
-const runner = { describe: reason === undefined ? describe : describe.skip, it };
-const because = reason === undefined ? "" : ` (skipped: ${reason})`;
+const runner = onKernel({ describe, it }, "iptables", "ip6tables", "ipset");
 
 /** A host of its own whose administrator has rules, with a firewall of this configuration. */
-async function onKernel(family: Family, settings: object) {
+async function ownHost(family: Family, settings: object) {
   const host = await NetworkNamespace.create();
   const tables = family === "ipv4" ? "iptables" : "ip6tables";
   await host.run(
@@ -74,17 +72,17 @@ async function onKernel(family: Family, settings: object) {
 }
 
 for (const family of ["ipv4", "ipv6"] as const) {
-  firewallSuite(`iptables for ${family}, guard with sets${because}`, runner, () => onKernel(family, {}));
+  firewallSuite(`iptables for ${family}, guard with sets`, runner, () => ownHost(family, {}));
 }
-firewallSuite(`iptables, guard without sets${because}`, runner, () => onKernel("ipv4", { ipset: "never" }));
-firewallSuite(`iptables, allow${because}`, runner, () => onKernel("ipv4", { mode: "allow", position: 2 }));
+firewallSuite("iptables, guard without sets", runner, () => ownHost("ipv4", { ipset: "never" }));
+firewallSuite("iptables, allow", runner, () => ownHost("ipv4", { mode: "allow", position: 2 }));
 
-runner.describe(`mode: allow on the kernel${because}`, () => {
+runner.describe("mode: allow on the kernel", () => {
   const settings = { mode: "allow", takeOut: ["-p tcp -m tcp --dport 22 -j ACCEPT"] };
 
   for (const family of ["ipv4", "ipv6"] as const) {
     it(`takes a rule out and puts it back to its very place, also when the process was killed in between (${family})`, async () => {
-      await using subject = await onKernel(family, settings);
+      await using subject = await ownHost(family, settings);
       await (await subject.make()).apply({ open: [], close: [], before: [] });
       const before = await subject.snapshot();
       const killed = await subject.make();
@@ -104,7 +102,7 @@ runner.describe(`mode: allow on the kernel${because}`, () => {
   }
 });
 
-runner.describe(`the ipset process${because}`, () => {
+runner.describe("the ipset process", () => {
   const lease = (host: number) => ({
     address: parseAddress(`10.77.${host >> 8}.${host & 255}`),
     port: { protocol: "tcp" as const, number: 22 },
@@ -119,7 +117,7 @@ runner.describe(`the ipset process${because}`, () => {
   };
 
   it("is started anew after it was killed, loses nothing that was acknowledged, and ends with the firewall", async () => {
-    await using subject = await onKernel("ipv4", {});
+    await using subject = await ownHost("ipv4", {});
     const firewall = await subject.make();
     await firewall.attach();
     await firewall.apply(change(1));
@@ -140,7 +138,7 @@ runner.describe(`the ipset process${because}`, () => {
   });
 
   it("refuses what a full set does not take, all of it, and says so", async () => {
-    await using subject = await onKernel("ipv4", { size: 64 });
+    await using subject = await ownHost("ipv4", { size: 64 });
     const firewall = await subject.make();
     await firewall.attach();
     const hosts = Array.from({ length: 2000 }, (_, host) => host + 1);

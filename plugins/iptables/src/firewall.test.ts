@@ -32,6 +32,7 @@ async function rehearsal(family: Family, settings: object = {}) {
     clock,
     makeSecond: () => make({ chain: "other" }),
     now: () => clock.now(),
+    pass: (ms: number) => clock.advance(ms),
     snapshot: () => netfilter.save(),
     harm: {
       "flushing the parent": line("-F INPUT"),

@@ -74,7 +74,9 @@ export class RehearsalNetfilter implements Netfilter {
     const set = this.#standing(name);
     if (set === undefined) throw refused("The set with the given name does not exist");
     const now = this.#options.now();
-    return [...set.elements].map(([element, end]) => `${element} timeout ${Math.floor((end - now) / 1000)}`);
+    // In its last second an element has 1, as in the kernel: 0 would be no end at all.
+    const left = (end: number) => Math.max(1, Math.floor((end - now) / 1000));
+    return [...set.elements].map(([element, end]) => `${element} timeout ${left(end)}`);
   }
 
   async writeSet(lines: readonly string[]): Promise<void> {

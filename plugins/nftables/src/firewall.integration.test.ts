@@ -1,23 +1,14 @@
 import { type Lease, parseAddress } from "@wkfs/core";
-import {
-  NetworkNamespace,
-  execute,
-  firewallSuite,
-  recordingLogger,
-  testContext,
-  whyNoKernel,
-} from "@wkfs/core/testing";
+import { NetworkNamespace, execute, firewallSuite, onKernel, recordingLogger, testContext } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
 import { configSchema } from "./config.ts";
 import { NftablesFirewall } from "./firewall.ts";
 import { hostNftables } from "./host-nftables.ts";
 
-const reason = whyNoKernel("nft");
-const runner = { describe: reason === undefined ? describe : describe.skip, it };
-const because = reason === undefined ? "" : ` (skipped: ${reason})`;
+const runner = onKernel({ describe, it }, "nft");
 
 /** A host of its own whose administrator has rules, with a firewall of this configuration. */
-async function onKernel(settings: object = {}) {
+async function ownHost(settings: object = {}) {
   const host = await NetworkNamespace.create();
   const nft = async (...args: string[]) => void (await host.run("nft", ...args));
   await nft("add table inet filter");
@@ -62,8 +53,8 @@ async function onKernel(settings: object = {}) {
   };
 }
 
-firewallSuite(`nftables, guard${because}`, runner, () => onKernel());
-firewallSuite(`nftables, allow${because}`, runner, () => onKernel({ mode: "allow", position: 2 }));
+firewallSuite("nftables, guard", runner, () => ownHost());
+firewallSuite("nftables, allow", runner, () => ownHost({ mode: "allow", position: 2 }));
 
 function lease(text: string, milliseconds = 60_000, port: Lease["port"] = { protocol: "tcp", number: 22 }): Lease {
   return { address: parseAddress(text), port, client: "a", openedAt: 0, deadline: Date.now() + milliseconds };
@@ -71,14 +62,14 @@ function lease(text: string, milliseconds = 60_000, port: Lease["port"] = { prot
 const opening = (...open: Lease[]) => ({ open, close: [], before: [] });
 const hosts = (count: number) => Array.from({ length: count }, (_, host) => lease(`10.77.${host >> 8}.${host & 255}`));
 
-runner.describe(`mode: allow on the kernel${because}`, () => {
+runner.describe("mode: allow on the kernel", () => {
   const settings = {
     mode: "allow",
     takeOut: ['iif "lo" tcp dport 22 counter packets 3 bytes 99 accept comment "ssh, 100 %"'],
   };
 
   it("takes a rule out and puts it back to its very place, also when the process was killed in between", async () => {
-    await using subject = await onKernel(settings);
+    await using subject = await ownHost(settings);
     const before = await subject.snapshot();
     const killed = await subject.make();
     await killed.attach();
@@ -95,7 +86,7 @@ runner.describe(`mode: allow on the kernel${because}`, () => {
   });
 
   it.each(["ip", "ip6"])("works in a table of the family %s", async (family) => {
-    await using subject = await onKernel({ mode: "allow", parent: { family } });
+    await using subject = await ownHost({ mode: "allow", parent: { family } });
     await subject.nft(
       `add table ${family} filter; add chain ${family} filter input { type filter hook input priority 0; }`,
     );
@@ -107,9 +98,9 @@ runner.describe(`mode: allow on the kernel${because}`, () => {
   });
 });
 
-runner.describe(`what stands in the kernel${because}`, () => {
+runner.describe("what stands in the kernel", () => {
   it("takes over leases, ports and size of another configuration, without a moment in which a port is open", async () => {
-    await using subject = await onKernel();
+    await using subject = await ownHost();
     const first = await subject.make({ size: 64 });
     await first.attach();
     await first.apply(opening(lease("10.0.0.1"), lease("fd91::1", 90_000)));
@@ -142,7 +133,7 @@ runner.describe(`what stands in the kernel${because}`, () => {
   });
 
   it("refuses what a full set does not take, all of it, and says so", async () => {
-    await using subject = await onKernel({ size: 64 });
+    await using subject = await ownHost({ size: 64 });
     const firewall = await subject.make();
     await firewall.attach();
     const full = firewall.apply(opening(...hosts(65)));
@@ -158,7 +149,7 @@ runner.describe(`what stands in the kernel${because}`, () => {
   });
 
   it("is moved by an opening also where core did not know of it", async () => {
-    await using subject = await onKernel();
+    await using subject = await ownHost();
     const firewall = await subject.make();
     await firewall.attach();
     await subject.nft("add element inet wkfs wkfs_v4 { 10.0.0.1 . tcp . 22 timeout 5s }");
@@ -170,7 +161,7 @@ runner.describe(`what stands in the kernel${because}`, () => {
   });
 
   it("is missed when somebody takes it away", async () => {
-    await using subject = await onKernel();
+    await using subject = await ownHost();
     const firewall = await subject.make();
     await firewall.attach();
     const leases = [lease("10.0.0.1"), lease("10.0.0.2"), lease("fd91::1")];
@@ -185,7 +176,7 @@ runner.describe(`what stands in the kernel${because}`, () => {
   });
 
   it("is 100,000 leases, written and read back", async () => {
-    await using subject = await onKernel();
+    await using subject = await ownHost();
     const firewall = await subject.make();
     await firewall.attach();
     const leases = Array.from({ length: 100_000 }, (_, host) =>
@@ -200,14 +191,14 @@ runner.describe(`what stands in the kernel${because}`, () => {
   });
 });
 
-runner.describe(`the nft process${because}`, () => {
+runner.describe("the nft process", () => {
   const children = async () => {
     const { stdout } = await execute(["pgrep", "-P", String(process.pid), "-f", "nft -i"]);
     return stdout.trim().split("\n").filter(Boolean).map(Number);
   };
 
   it("is started anew after it was killed, loses nothing that was acknowledged, and ends with the firewall", async () => {
-    await using subject = await onKernel();
+    await using subject = await ownHost();
     const firewall = await subject.make();
     await firewall.attach();
     await firewall.apply(opening(lease("10.77.0.1")));
@@ -228,7 +219,7 @@ runner.describe(`the nft process${because}`, () => {
   });
 
   it("is replaced now and then, without a change being lost", async () => {
-    await using subject = await onKernel();
+    await using subject = await ownHost();
     const firewall = await subject.make();
     await firewall.attach();
     const [first] = await children();
@@ -241,7 +232,7 @@ runner.describe(`the nft process${because}`, () => {
   });
 
   it("is done without where nft cannot be kept", async () => {
-    await using subject = await onKernel();
+    await using subject = await ownHost();
     const noCommandLine = `if [ "$2" = -i ]; then echo "Error: interactive CLI not supported in this build" >&2; exit 1; fi; exec "$@"`;
     const firewall = await subject.make({}, ["sh", "-c", noCommandLine, "sh"]);
     await firewall.attach();
@@ -255,7 +246,7 @@ runner.describe(`the nft process${because}`, () => {
   });
 
   it("has its change taken back when it dies over it", async () => {
-    await using subject = await onKernel();
+    await using subject = await ownHost();
     const firewall = await subject.make();
     await firewall.attach();
     const standing = lease("10.77.0.1");

@@ -32,6 +32,7 @@ async function rehearsal(settings: object = {}) {
     lines,
     makeSecond: () => make({ name: "other" }),
     now: () => clock.now(),
+    pass: (ms: number) => clock.advance(ms),
     snapshot: () => nftables.snapshot(),
     harm: allow
       ? {

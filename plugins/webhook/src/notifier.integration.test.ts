@@ -71,6 +71,7 @@ notifierSuite("webhook", { describe, it }, async () => {
   return {
     make: () => make({ url: receiver.url }),
     received: () => receiver.received.length,
+    messages: async () => receiver.received.map(({ body }) => body),
     unreachable: () => make({ url: "http://127.0.0.1:1/" }),
     silent: async (reached) => make({ url: stack.use(await Receiver.start(reached)).url }),
     rejecting: async () => make({ url: stack.use(await Receiver.start((to) => to.writeHead(404).end())).url }),
