@@ -5,12 +5,13 @@ import type { Transactions } from "./transactions.ts";
 
 /** What the transport calls: checks a request, has it decided, answers in the words of the protocol. */
 export function grantHandler(transactions: Transactions, log: Logger): GrantHandler {
-  return async (request) => {
+  // Thousands wait at a time: a promise chained to another is lighter than an async function that waits for it.
+  return (request) => {
     const knock = readGrantRequest(request);
     if (typeof knock === "string") {
       log.warn({ reason: knock }, "a request that makes no sense came over the transport");
-      return errorReply(knock);
+      return Promise.resolve(errorReply(knock));
     }
-    return outcomeReply(await transactions.grant(knock));
+    return transactions.grant(knock).then(outcomeReply);
   };
 }

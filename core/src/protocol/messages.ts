@@ -149,14 +149,20 @@ export function readGrantRequest(request: GrantRequest): Knock | ReplyError {
   if (entries.length > MAX_PORTS) return "too_many_ports";
   const seconds = typeof request.time === "number" ? phpInteger(request.time) : 0;
   if (seconds < 1) return "missing_time";
+  const ports =
+    entries.length === 1 ? [readWirePort(entries[0])].filter((port) => port !== undefined) : distinct(entries);
+  // It goes into logs and the history: what is longer than a name can be is none.
+  const client = typeof request.client === "string" && request.client.length <= 64 ? request.client : undefined;
+  return { address, ports, duration: seconds * 1000, client };
+}
+
+function distinct(entries: readonly unknown[]): Port[] {
   const ports = new Map<string, Port>();
   for (const entry of entries) {
     const port = readWirePort(entry);
     if (port !== undefined) ports.set(`${port.protocol}/${port.number}`, port);
   }
-  // It goes into logs and the history: what is longer than a name can be is none.
-  const client = typeof request.client === "string" && request.client.length <= 64 ? request.client : undefined;
-  return { address, ports: [...ports.values()], duration: seconds * 1000, client };
+  return [...ports.values()];
 }
 
 /**

@@ -1,5 +1,5 @@
 import { NetworkNamespace, execute, firewallSuite, onKernel, testContext } from "@wkfs/core/testing";
-import { parseAddress } from "@wkfs/core";
+import { leaseId, parseAddress } from "@wkfs/core";
 import { describe, expect, it } from "vitest";
 import { type Family, configSchema } from "./config.ts";
 import { IptablesFirewall } from "./firewall.ts";
@@ -44,6 +44,7 @@ async function ownHost(family: Family, settings: object) {
   return {
     make,
     makeSecond: () => make({ chain: "other", set: `other-${set}` }),
+    run: (...argv: readonly string[]) => host.run(...argv),
     now: () => Date.now(),
     refused: () => [full(1), { ...full(2), port: { protocol: "tcp", number: 70_000 } }] as const,
     async snapshot() {
@@ -147,5 +148,32 @@ runner.describe("the ipset process", () => {
     await firewall.apply(change(1, 2, 3));
     expect((await firewall.list()).leases.length).toBe(3);
     await firewall.release();
+  });
+
+  it("writes many at once, TCP and UDP, also when the set was made with another size or has been replaced", async () => {
+    await using subject = await onKernel("ipv4", {});
+    let firewall = await subject.make({ size: 5000 });
+    const written = new Set<string>();
+    const write = async (from: number) => {
+      const open = Array.from({ length: 200 }, (_, at) => lease(from + at)).flatMap((one) => [
+        one,
+        { ...one, port: { protocol: "udp" as const, number: 1194 } },
+      ]);
+      await firewall.apply({ open, close: [], before: [] });
+      for (const one of open) written.add(leaseId(one));
+      expect(new Set((await firewall.list()).leases.map(leaseId))).toEqual(written);
+    };
+    await firewall.attach();
+    await write(1000);
+    await subject.run("ipset", "create", "other", "hash:ip,port", "timeout", "600", "maxelem", "3000");
+    await subject.run("ipset", "swap", "other", "wkfs-v4");
+    written.clear();
+    await write(2000);
+    await firewall.release();
+    firewall = await subject.make();
+    await firewall.attach();
+    await write(3000);
+    await firewall.release();
+    await subject.run("ipset", "destroy", "other");
   });
 });

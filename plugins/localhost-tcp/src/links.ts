@@ -70,15 +70,23 @@ export class Links {
   }
 
   /** The handler's answer to a message of an authenticated peer. Rejects when there is none that can be sent. */
-  async reply(message: object): Promise<string> {
+  reply(message: object): Promise<string> {
     try {
-      const reply = await this.#handler(requestOf(message));
-      const size = Buffer.byteLength(reply);
-      if (size <= MAX_REPLY) return reply;
-      throw new Error(`the reply has ${size} bytes, the limit is ${MAX_REPLY}`);
+      return this.#handler(requestOf(message)).then(this.#checked, this.#failed);
     } catch (error) {
-      this.#log.error({ error: messageOf(error) }, "a request could not be answered");
-      throw error;
+      return Promise.reject(error).catch(this.#failed);
     }
   }
+
+  readonly #checked = (reply: string): string => {
+    const size = Buffer.byteLength(reply);
+    return size <= MAX_REPLY
+      ? reply
+      : this.#failed(new Error(`the reply has ${size} bytes, the limit is ${MAX_REPLY}`));
+  };
+
+  readonly #failed = (error: unknown): never => {
+    this.#log.error({ error: messageOf(error) }, "a request could not be answered");
+    throw error;
+  };
 }

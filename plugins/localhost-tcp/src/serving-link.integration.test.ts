@@ -154,13 +154,45 @@ describe("the daemon's end of a link", () => {
     expect(link.clock.waiting).toBe(0);
   });
 
+  it("gives each request its own 60 s, with one timer for all of them", async () => {
+    await using link = await openLink();
+    for (const [time, pause] of [
+      [100, 10_000],
+      [101, 20_000],
+      [102, 0],
+    ] as const) {
+      link.peer.send(time, timed(time));
+      await link.reached(time - 98);
+      await link.clock.advance(pause);
+    }
+    expect(link.clock.waiting).toBe(1);
+    await link.clock.advance(30_000);
+    expect(await link.peer.frame()).toEqual({ id: 100, text: "" });
+    link.answer(101);
+    expect(await link.peer.frame()).toEqual({ id: 101, text: '{"time":101}' });
+    await link.clock.advance(29_999);
+    expect(link.clock.waiting).toBe(1);
+    await link.clock.advance(1);
+    expect(await link.peer.frame()).toEqual({ id: 102, text: "" });
+    expect(link.clock.waiting).toBe(0);
+  });
+
   it("answers with nothing when the handler has no answer that fits", async () => {
-    const replies = [async () => OK, () => Promise.reject(new Error("broken")), async () => "x".repeat(65_537)];
+    const thrower = (): never => {
+      throw new Error("at once");
+    };
+    const replies = [
+      async () => OK,
+      () => Promise.reject(new Error("broken")),
+      async () => "x".repeat(65_537),
+      thrower,
+    ];
     await using daemon = await openDaemon({}, { reply: () => (replies.shift() ?? (async () => OK))() });
     await using peer = await FramePeer.connect(daemon.port);
-    for (const id of [2, 3, 4]) peer.send(id, BODY);
-    const frames = [await peer.frame(), await peer.frame(), await peer.frame(), await peer.frame()];
-    expect(Object.fromEntries(frames.map(({ id, text }) => [id, text]))).toEqual({ 1: OK, 2: "", 3: "", 4: OK });
+    for (const id of [2, 3, 4, 5]) peer.send(id, BODY);
+    const frames: Frame[] = [];
+    while (frames.length < 5) frames.push(await peer.frame());
+    expect(Object.fromEntries(frames.map(({ id, text }) => [id, text]))).toEqual({ 1: OK, 2: "", 3: "", 4: "", 5: OK });
   });
 
   it("does not hear who leaves its answers lie, and drops it when 30 s are over", async () => {

@@ -18,14 +18,22 @@ export interface ServingTerms {
   gone(link: ServingLink, reason: string | undefined): void;
 }
 
+/** A request that is not answered yet. `until` is by the steady clock, in milliseconds. */
+interface UnderWay {
+  readonly id: number;
+  readonly until: number;
+}
+
 /** The daemon's end of a connection that speaks in frames, with a peer that is authenticated. */
 export class ServingLink {
   readonly #socket: Socket;
   readonly #terms: ServingTerms;
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
-  /** What ends the time limit of each request that is not answered yet. */
-  readonly #underWay = new Map<number, () => void>();
+  /** Requests that are not answered yet, by their number, in the order of their coming. */
+  readonly #underWay = new Map<number, UnderWay>();
+  /** Ends the time limit of answers: one timer for all, since thousands of requests wait at a time. */
+  #unlimit: (() => void) | undefined;
   #lift = () => {};
   #gone = false;
 
@@ -72,20 +80,39 @@ export class ServingLink {
   }
 
   #answer(id: number, message: object): void {
-    const lift = this.#terms.clock.setTimer(this.#terms.answerTime, () => this.#settle(id, lift, ""));
-    this.#underWay.set(id, lift);
-    void this.#terms.reply(message).then(
-      (reply) => this.#settle(id, lift, reply),
-      () => this.#settle(id, lift, ""),
+    const one: UnderWay = { id, until: this.#terms.clock.steady() + this.#terms.answerTime };
+    this.#underWay.set(id, one);
+    this.#unlimit ??= this.#terms.clock.setTimer(this.#terms.answerTime, this.#expire);
+    this.#terms.reply(message).then(
+      (reply) => this.#settle(one, reply),
+      () => this.#settle(one, ""),
     );
   }
 
-  #settle(id: number, lift: () => void, reply: string): void {
+  #settle(one: UnderWay, reply: string): void {
     // It was answered with nothing when its time was over; the number may be another request's by now.
-    if (this.#underWay.get(id) !== lift) return;
-    lift();
-    this.#underWay.delete(id);
-    this.#writer.add(id, reply);
+    if (this.#underWay.get(one.id) !== one) return;
+    this.#underWay.delete(one.id);
+    this.#writer.add(one.id, reply);
+    if (this.#underWay.size === 0) this.#unlimitAll();
+  }
+
+  /** Answers those whose time is over with nothing, and waits for the next. */
+  readonly #expire = (): void => {
+    this.#unlimit = undefined;
+    const now = this.#terms.clock.steady();
+    for (const one of this.#underWay.values()) {
+      if (one.until > now) {
+        this.#unlimit = this.#terms.clock.setTimer(one.until - now, this.#expire);
+        return;
+      }
+      this.#settle(one, "");
+    }
+  };
+
+  #unlimitAll(): void {
+    this.#unlimit?.();
+    this.#unlimit = undefined;
   }
 
   #send(bytes: Buffer): void {
@@ -103,7 +130,7 @@ export class ServingLink {
     if (this.#gone) return;
     this.#gone = true;
     this.#lift();
-    for (const lift of this.#underWay.values()) lift();
+    this.#unlimitAll();
     this.#underWay.clear();
     this.#writer.close();
     this.#socket.destroy();

@@ -159,21 +159,27 @@ describe("a damaged store is reported and never read as if it were whole:", () =
   });
 
   it.each([
-    ["an address that is none", "UPDATE leases SET address = '10.0.0.300' WHERE port = 22"],
-    ["an address under another name", "UPDATE leases SET address = '10.9.9.9' WHERE id = '10.0.0.1 tcp/22'"],
-    ["a family that is another", "UPDATE leases SET family = 'ipv6' WHERE id = '10.0.0.1 tcp/22'"],
-    ["an address written otherwise", "UPDATE leases SET address = '::ffff:10.0.0.1' WHERE id = '10.0.0.1 tcp/22'"],
-    ["a length that is too long", "UPDATE leases SET length = 128 WHERE id = '10.0.0.1 tcp/22'"],
+    ["an address that is none", "UPDATE leases SET id = '10.0.0.300 tcp/22' WHERE id = '10.0.0.1 tcp/22'"],
+    ["an address written otherwise", "UPDATE leases SET id = '::ffff:10.0.0.1 tcp/22' WHERE id = '10.0.0.1 tcp/22'"],
+    ["an address in capitals", "UPDATE leases SET id = 'FD91::2 tcp/22' WHERE id = '10.0.0.1 tcp/22'"],
+    ["no address", "UPDATE leases SET id = 'tcp/22' WHERE id = '10.0.0.1 tcp/22'"],
+    ["a length that is too long", "UPDATE leases SET id = '10.0.0.1/33 tcp/22' WHERE id = '10.0.0.1 tcp/22'"],
+    ["a length that is none", "UPDATE leases SET id = '10.0.0.1/ tcp/22' WHERE id = '10.0.0.1 tcp/22'"],
+    ["the length of a host", "UPDATE leases SET id = '10.0.0.1/32 tcp/22' WHERE id = '10.0.0.1 tcp/22'"],
     ["a deadline that never comes", "UPDATE leases SET deadline = 9e999 WHERE id = '10.0.0.1 tcp/22'"],
+    ["a protocol that is none", "UPDATE leases SET id = '10.0.0.1 tcp22' WHERE id = '10.0.0.1 tcp/22'"],
+    ["a port that is none", "UPDATE leases SET id = '10.0.0.1 tcp/0' WHERE id = '10.0.0.1 tcp/22'"],
+    ["a port written otherwise", "UPDATE leases SET id = '10.0.0.1 tcp/022' WHERE id = '10.0.0.1 tcp/22'"],
+    ["events that are no JSON", "UPDATE history SET events = '{' WHERE number = 1"],
+    ["an event of no type", `UPDATE history SET events = '[{"type":"x","time":${NOW}}]' WHERE number = 1`],
+    ["an event without its leases", `UPDATE history SET events = '[{"type":"opened","time":${NOW}}]' WHERE number = 1`],
     [
-      "a port that is none",
-      "PRAGMA ignore_check_constraints = ON; UPDATE leases SET port = 0 WHERE id = '10.0.0.1 tcp/22'",
+      "an event of a lease that is none",
+      `UPDATE history SET events = '[{"type":"opened","time":${NOW},"leases":[["10.0.0.1 tcp/0","x",1,2]]}]' WHERE number = 1`,
     ],
-    ["an event that is no JSON", "UPDATE history SET event = '{' WHERE number = 7"],
-    ["an event of no type", `UPDATE history SET event = '{"type":"x","time":1}', type = 'x' WHERE number = 7`],
-    ["an event without its leases", `UPDATE history SET event = '{"type":"opened","time":${NOW}}' WHERE number = 7`],
-    ["an event of another time", "UPDATE history SET time = 1 WHERE number = 7"],
+    ["an event of another time", "UPDATE history SET time = 1 WHERE number = 1"],
     ["a notification that is none", "UPDATE pending SET event = 'null'"],
+    ["a notification of no event", "UPDATE pending SET event = '[]'"],
     ["a table that is gone", "DROP TABLE pending"],
     ["a table of another shape", "ALTER TABLE leases DROP COLUMN client"],
     ["tables of a version that never was", "PRAGMA user_version = 0"],
@@ -208,9 +214,17 @@ describe("a store that is not ours to use is refused:", () => {
   });
 
   it("one of a newer wkfs, and it stays as it was", async () => {
-    change("PRAGMA user_version = 2");
+    change("PRAGMA user_version = 3");
     const before = readFileSync(file);
     await expectRefusal();
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  it("one of an older wkfs, with the version and what to do, and it stays as it was", async () => {
+    change("PRAGMA user_version = 1");
+    const before = readFileSync(file);
+    await expectRefusal();
+    await expect(read()).rejects.toMatchObject({ message: expect.stringContaining("version 1") });
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 

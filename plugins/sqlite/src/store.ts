@@ -1,9 +1,11 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Lease, PendingNotification, Store, StoreChange, WkfsEvent } from "@wkfs/core";
 import { leaseId } from "@wkfs/core";
+import { writeEvents } from "./event.ts";
 import { damaged, failure, refused } from "./failure.ts";
 import { prepareFile } from "./file.ts";
-import { type LeaseRow, eventValues, historyOf, leaseOf, leaseValues, pendingOf } from "./rows.ts";
+import { leaseValues } from "./lease.ts";
+import { historyOf, leaseOf, pendingOf } from "./rows.ts";
 import { APPLICATION, SCHEMA, type Statements, TABLES, prepare } from "./schema.ts";
 
 /** Milliseconds to wait for another process that writes; core's limit for a write is 10 s. */
@@ -61,7 +63,7 @@ export class SqliteStore implements Store {
 
   async leases(): Promise<readonly Lease[]> {
     return this.#named("read", () =>
-      (this.#opened.statements.leases.all() as unknown as LeaseRow[]).map((row) => leaseOf(row, this.#file)),
+      (this.#opened.statements.leases.all() as unknown as unknown[][]).map((row) => leaseOf(row, this.#file)),
     );
   }
 
@@ -87,9 +89,15 @@ export class SqliteStore implements Store {
     readonly since?: number;
     readonly limit: number;
   }): Promise<readonly WkfsEvent[]> {
-    return this.#named("read", () =>
-      this.#opened.statements.history.all(since, rows(limit)).map((row) => historyOf(row, this.#file)),
-    );
+    const most = rows(limit);
+    return this.#named("read", () => {
+      const found: WkfsEvent[] = [];
+      for (const row of this.#opened.statements.history.iterate(since, most)) {
+        found.push(...historyOf(row, this.#file).toReversed());
+        if (found.length >= most) break;
+      }
+      return found.slice(0, most);
+    });
   }
 
   async pending(notifier: string, limit: number): Promise<readonly PendingNotification[]> {
@@ -122,6 +130,13 @@ export class SqliteStore implements Store {
         "Update wkfs on this host, or give it another path in `store.path`.",
       );
     }
+    if (version > 0 && version < SCHEMA) {
+      throw refused(
+        this.#file,
+        `was written by an older wkfs: its tables are of version ${version}, and this one knows ${SCHEMA}`,
+        `Move ${this.#file} away and start again: open leases have to be knocked for again, and the history begins anew.`,
+      );
+    }
     if (version !== SCHEMA) throw damaged(this.#file, `its tables are of version ${version}`);
     const faults = database
       .prepare(`PRAGMA quick_check(${FAULTS})`)
@@ -142,12 +157,23 @@ export class SqliteStore implements Store {
 function apply(change: StoreChange, statements: Statements): void {
   for (const key of change.remove ?? []) statements.remove.run(leaseId(key));
   for (const lease of change.put ?? []) statements.put.run(...leaseValues(lease));
-  for (const event of change.append ?? []) statements.append.run(...eventValues(event));
+  for (const events of moments(change.append ?? [])) statements.append.run(events[0]!.time, writeEvents(events));
   for (const { id, notifier, event } of change.enqueue ?? []) {
-    statements.enqueue.run(id, notifier, JSON.stringify(event));
+    statements.enqueue.run(id, notifier, writeEvents([event]));
   }
   for (const id of change.dequeue ?? []) statements.dequeue.run(id);
   if (change.forgetBefore !== undefined) statements.forget.run(change.forgetBefore);
+}
+
+/** Consecutive events of the same time. */
+function moments(events: readonly WkfsEvent[]): WkfsEvent[][] {
+  const found: WkfsEvent[][] = [];
+  for (const event of events) {
+    const last = found.at(-1);
+    if (last !== undefined && last[0]!.time === event.time) last.push(event);
+    else found.push([event]);
+  }
+  return found;
 }
 
 function pragma(database: DatabaseSync, name: "user_version" | "application_id"): number {
