@@ -1,6 +1,6 @@
 // Knocks, and tries the protected port with one UDP packet after the other until one gets through. On the client's host.
 import { execFile } from "node:child_process";
-import { type Socket as UdpSocket, createSocket } from "node:dgram";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -24,8 +24,11 @@ export interface KnockRequest {
     | { readonly argv: readonly string[]; readonly home: string };
 }
 
-/** Milliseconds between two tries: a pause in which nothing runs here, so the other side has the processor. */
-const PAUSE = 0.1;
+/**
+ * Milliseconds between two tries: a pause in which nothing runs here, so the other side has the processor. With the
+ * kernel's slack for timers and the try itself it is a tenth of a millisecond from one to the next.
+ */
+const PAUSE = 0.02;
 const LIMIT = 20_000;
 
 const run = promisify(execFile);
@@ -59,7 +62,10 @@ async function ready({ by, index, server, udpPort }: KnockRequest): Promise<{ kn
   return { knock: () => socket.write(request), end: () => socket.destroy() };
 }
 
-/** Milliseconds from the knock until the first packet arrived on the other side. */
+/**
+ * Milliseconds from the knock until the first packet was let through. A packet passes the filter within the system call
+ * that sends it, so what counts is when that one was sent, and not when a process on the other side woke up for it.
+ */
 async function knockToOpen(request: KnockRequest): Promise<number> {
   const probe = createSocket("udp4");
   await new Promise<void>((resolve) => probe.bind(0, clientAddress(request.index), resolve));
@@ -67,29 +73,32 @@ async function knockToOpen(request: KnockRequest): Promise<number> {
   await once(probe, "connect");
   const { knock, end } = await ready(request);
   try {
-    let arrived: bigint | undefined;
-    probe.on("message", (text) => (arrived ??= BigInt(text.toString())));
-    probe.send("?");
+    /** The number of the first try that was answered, and when each was out. */
+    let through: number | undefined;
+    const sent: bigint[] = [];
+    const tryOnce = () => {
+      probe.send(String(sent.length), () => {});
+      sent.push(process.hrtime.bigint());
+    };
+    probe.on("message", (text) => (through ??= Number(text.toString())));
+    tryOnce();
     await delay(20);
-    if (arrived !== undefined) throw new Error("the port was open before the knock");
+    if (through !== undefined) throw new Error("the port was open before the knock");
     const started = process.hrtime.bigint();
     knock();
     for (;;) {
       await new Promise((resolve) => setImmediate(resolve));
-      if (arrived !== undefined) return Number((arrived as bigint) - started) / 1e6;
+      if (through !== undefined) return Number(sent[through]! - started) / 1e6;
       if (process.hrtime.bigint() - started > BigInt(LIMIT * 1e6))
         throw new Error(`the port did not open after ${JSON.stringify(request.by).slice(0, 200)}`);
-      tryOnce(probe);
+      // The pause comes first: the kernel likes to wake the server on the very processor that we would go on using.
       Atomics.wait(never, 0, 0, PAUSE);
+      tryOnce();
     }
   } finally {
     end();
     probe.close();
   }
-}
-
-function tryOnce(probe: UdpSocket): void {
-  probe.send("?", () => {});
 }
 
 answers<KnockRequest>(knockToOpen);

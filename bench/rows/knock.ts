@@ -41,8 +41,8 @@ class Door {
 }
 
 /**
- * From a knock until the first packet is let through, seen by a probe of the port each 0.1 ms that is stamped where it
- * arrives. Without the client's process: sealed before, sent on a connection over which a request has gone before
+ * From a knock until the first packet is let through: of probes of the port, one each 0.1 ms, when the first that arrived was
+ * sent. Without the client's process: sealed before, sent on a connection over which a request has gone before
  * (fwknop: a packet made before, sent by the same program). With it: from its spawning on.
  */
 export const knock: Family = {
@@ -54,11 +54,19 @@ export const knock: Family = {
     const site = await Site.create(stage, hosts, "knock", "iptables");
     await site.daemon();
     await site.gateway();
+    const other = await stage.hosts();
+    const otherDoor = await Door.make(stage, other);
+    const nftables = await Site.create(stage, other, "knock-nftables", "nftables");
+    await nftables.daemon();
+    await nftables.gateway();
     const open = ["client", "open", "--config", site.clientConfig, "--udp", String(UDP_PORT), "--time", "60"];
     const knocks = bench.scale.quick ? 5 : 10;
-    const http = async () => ({ http: HTTP_PORT, path: PATH, keys: site.keys });
+    const http =
+      ({ keys }: Site) =>
+      async () => ({ http: HTTP_PORT, path: PATH, keys });
     const sides: Record<string, Side> = {
-      warm: door.side(knocks, http),
+      warm: door.side(knocks, http(site)),
+      nftables: otherDoor.side(knocks, http(nftables)),
       client: door.side(3, async () => ({ argv: [process.execPath, CLI, ...open], home: stage.folder })),
       naive: await naive(stage, site, knocks),
     };
@@ -83,25 +91,30 @@ function report(bench: Bench, lack: string | undefined, result: Awaited<ReturnTy
     value: result["client"],
   };
   const missing = { value: undefined, note: lack ?? "" };
-  bench.report(
-    {
-      ...warm,
-      reference: { what: "bare node:http, same cryptography, spawned `iptables -I`", value: result["naive"]! },
-      targets: [atMost(1.5)],
-    },
-    {
-      ...warm,
-      id: "knock/warm/fwknop",
-      targets: [timesAtMost(0.25)],
-      ...(lack === undefined ? { reference: { what: "fwknopd, UDP mode", value: result["fwknop"]! } } : missing),
-    },
-    {
-      ...client,
-      ...(lack === undefined
-        ? { reference: { what: "fwknopd, UDP mode, `fwknop` included", value: result["fwknopClient"]! } }
-        : { note: lack }),
-    },
-  );
+  for (const row of [
+    warm,
+    { ...warm, id: "knock/warm/nftables", what: "knock to open, warm connection, nftables", value: result["nftables"] },
+  ]) {
+    bench.report(
+      {
+        ...row,
+        reference: { what: "bare node:http, same cryptography, spawned `iptables -I`", value: result["naive"]! },
+        targets: [atMost(1.5)],
+      },
+      {
+        ...row,
+        id: `${row.id}/fwknop`,
+        targets: [timesAtMost(0.25)],
+        ...(lack === undefined ? { reference: { what: "fwknopd, UDP mode", value: result["fwknop"]! } } : missing),
+      },
+    );
+  }
+  bench.report({
+    ...client,
+    ...(lack === undefined
+      ? { reference: { what: "fwknopd, UDP mode, `fwknop` included", value: result["fwknopClient"]! } }
+      : { note: lack }),
+  });
 }
 
 async function naive(stage: Stage, { keys }: Site, knocks: number): Promise<Side> {

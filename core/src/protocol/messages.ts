@@ -262,7 +262,8 @@ function isPortList(value: unknown): value is number[] {
 function parseJson(payload: Uint8Array): Record<string, unknown> | undefined {
   try {
     const text = decoder.decode(payload);
-    if (nesting(text) > MAX_NESTING) return undefined;
+    // A text with fewer characters cannot be nested so deeply, and no honest request has more.
+    if (text.length > MAX_NESTING && nesting(text) > MAX_NESTING) return undefined;
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
