@@ -1,5 +1,5 @@
 // A router for tests, as an administrator could write one: its state is a file. `node file-router.mjs STATE [MODE]`.
-// MODE `partial` writes lease after lease and fails in the middle; the others are faults.
+// MODE `partial` leaves done what it had done when it fails in the middle; the others are faults.
 import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
 const [state, mode = "whole"] = process.argv.slice(2);
@@ -33,11 +33,12 @@ function serve() {
   if (op === "check") return console.log(JSON.stringify({ missing, count: leases.size }));
   if (missing.length > 0) return refuse(missing[0]);
   for (const key of close) leases.delete(id(key));
-  if (mode === "partial") save(leases);
   for (const { address, protocol, port, deadline } of open) {
-    if (address === "10.66.66.66") return refuse("nobody may open this one");
+    if (address === "10.66.66.66") {
+      if (mode === "partial") save(leases);
+      return refuse("nobody may open this one");
+    }
     leases.set(id({ address, protocol, port }), { address, protocol, port, deadline });
-    if (mode === "partial") save(leases);
   }
   save(leases);
 }

@@ -18,6 +18,7 @@ const SEVERITY: Readonly<Record<EventType, number>> = {
   opened: 5,
   renewed: 6,
   expired: 6,
+  closed: 6,
   started: 6,
   stopped: 6,
 };
@@ -72,6 +73,8 @@ function detailsOf(event: WkfsEvent, at: number): (readonly [string, string])[] 
     case "renewed":
     case "expired":
       return leaseFields(event.leases[at]);
+    case "closed":
+      return [...leaseFields(event.leases[at]), ["by", event.by]];
     case "refused":
       return [
         ...(event.client === undefined ? [] : [["client", event.client] as const]),

@@ -13,6 +13,7 @@ const MESSAGE_IDS: Readonly<Record<EventType, string>> = {
   opened: "cd75cb8c065344d9a4a13967b6580be4",
   renewed: "320176c50b0d452d846c3ca67285cd01",
   expired: "b2821af3f7084b4e88c5cd04066cc885",
+  closed: "0dcf6c1d99e04580847b4fedd8d13c2e",
   refused: "3dc8627b81504103830ff0768bb1156a",
   healed: "71ec95bc9c604357aa498122950c3c7d",
   failed: "036e3f1ffe2740249b8053bec82878eb",
