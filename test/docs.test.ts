@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type Server, createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -27,7 +27,7 @@ const PAGES = [
   "SECURITY.md",
   "CONTRIBUTING.md",
   "CHANGELOG.md",
-  "docs/embedding.md",
+  ...globSync("docs/**/*.md", { cwd: root }),
 ];
 const textOf = (page: string) => readFileSync(join(root, page), "utf8");
 
@@ -50,8 +50,8 @@ const ofLanguage = (...languages: string[]) => blocks.filter(({ language }) => l
 describe("links and paths", () => {
   it.each(PAGES)("%s links to what is there", (page) => {
     const targets = [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!);
-    const files = targets.filter((target) => !/^(https?:|#)/.test(target)).map((target) => target.replace(/#.*/, ""));
-    const missing = files.filter((file) => !existsSync(join(root, dirname(page), file)));
+    const here = (target: string) => join(root, dirname(page), target.replace(/#.*$/, ""));
+    const missing = targets.filter((target) => !/^(https?:|#)/.test(target) && !existsSync(here(target)));
     expect(missing).toEqual([]);
   });
 
@@ -116,10 +116,12 @@ describe("commands", async () => {
 });
 
 describe("configurations", () => {
-  const yaml = ofLanguage("yaml").filter(({ page }) => page === "README.md");
+  // Of a plugin its page shows the section that is about it.
+  const yaml = ofLanguage("yaml").filter(({ page }) => page === "README.md" || page.startsWith("docs/"));
 
-  it.each(yaml)("of $page: $text", async ({ text }) => {
-    const value = parseYaml(text, "README.md").value as object;
+  it.each(yaml)("of $page: $text", async ({ page, text }) => {
+    const shown = parseYaml(text, page).value as object;
+    const value = page.startsWith("docs/plugins/") ? { ...sections, ...shown } : shown;
     if ("url" in value) {
       const folder = await mkdtemp(join(tmpdir(), "wkfs-docs-"));
       try {
@@ -134,13 +136,13 @@ describe("configurations", () => {
     for (const { use, config: own } of [config.transport, ...config.firewall, config.store, ...config.notify].filter(
       (one) => one !== undefined,
     )) {
+      if (IN_MEMORY.includes(use)) continue;
       const { default: plugin } = (await import(`@wkfs/${use}`)) as { default: AnyPlugin };
       expect({ use, issues: (await plugin.configSchema["~standard"].validate(own)).issues }).toEqual({ use });
     }
   });
 
-  it("README.md names every key of the bundled plugins", async () => {
-    const named = textOf("README.md");
+  it("README.md and its page name every key of a bundled plugin", async () => {
     for (const [use, config] of [
       ["localhost-tcp", { secret: "s" }],
       ["unix-socket", { path: "/p", group: "g" }],
@@ -150,11 +152,16 @@ describe("configurations", () => {
       ["smtp-email", { host: "h", from: "a@b", to: ["c@d"] }],
       ["webhook", { urlFile: "u" }],
       ["exec", { command: ["/bin/true"] }],
+      ["syslog", {}],
+      ["exec-firewall", { command: ["/bin/true"] }],
     ] as const) {
+      const page = `docs/plugins/${use}.md`;
+      const pages = [textOf("README.md"), ...(PAGES.includes(page) ? [textOf(page)] : [])];
       const { default: plugin } = (await import(`@wkfs/${use}`)) as { default: AnyPlugin };
       const result = await plugin.configSchema["~standard"].validate(config);
       if (result.issues === undefined)
-        expect(Object.keys(result.value as object).filter((key) => !named.includes(`\`${key}\``))).toEqual([]);
+        for (const named of pages)
+          expect(Object.keys(result.value as object).filter((key) => !named.includes(`\`${key}\``))).toEqual([]);
       else expect.unreachable(use);
     }
   });
@@ -373,6 +380,7 @@ await example("suites.ts");
 // And the one on a kernel of its own, where there can be one.
 await example("kernel.ts");
 
+const IN_MEMORY = ["fw", "st", "tr"];
 const sections = { protect: { tcp: [22] }, firewall: [{ use: "fw" }], store: { use: "st" }, transport: { use: "tr" } };
 
 function inMemory(link: MemoryLink, clock = new FakeClock()): AnyPlugin[] {

@@ -7,6 +7,7 @@ const BUNDLED: Readonly<Record<string, () => Promise<{ readonly default: AnyPlug
   ip6tables: () => import("@wkfs/ip6tables"),
   nftables: () => import("@wkfs/nftables"),
   "dry-run": () => import("@wkfs/dry-run"),
+  "exec-firewall": () => import("@wkfs/exec-firewall"),
   "localhost-tcp": () => import("@wkfs/localhost-tcp"),
   "unix-socket": () => import("@wkfs/unix-socket"),
   sqlite: () => import("@wkfs/sqlite"),
@@ -14,6 +15,7 @@ const BUNDLED: Readonly<Record<string, () => Promise<{ readonly default: AnyPlug
   "smtp-email": () => import("@wkfs/smtp-email"),
   webhook: () => import("@wkfs/webhook"),
   exec: () => import("@wkfs/exec"),
+  syslog: () => import("@wkfs/syslog"),
 };
 
 /**

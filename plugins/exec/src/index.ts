@@ -1,8 +1,17 @@
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
-import { API_VERSION, WkfsError, definePlugin, messageOf } from "@wkfs/core";
+import { API_VERSION, definePlugin } from "@wkfs/core";
 import { configSchema } from "./config.ts";
 import { ExecNotifier } from "./notifier.ts";
+import { refuseUnrunnable } from "./program.ts";
+
+// For the plugins that are made of this one.
+export {
+  type Ending,
+  type ProgramOptions,
+  commandSchema,
+  programPath,
+  refuseUnrunnable,
+  runProgram,
+} from "./program.ts";
 
 /** Tells by starting a program of the administrator's, with a list of arguments and never through a shell. */
 export default definePlugin({
@@ -11,12 +20,7 @@ export default definePlugin({
   kind: "notifier",
   configSchema,
   async create(config, context) {
-    const [program] = config.command as [string];
-    await access(program, constants.X_OK).catch((error: unknown) => {
-      throw new WkfsError("CONFIG_INVALID", `exec: ${program} cannot be run: ${messageOf(error)}`, {
-        hint: "Give the full path of a program in `command`, and make it executable.",
-      });
-    });
+    await refuseUnrunnable("exec", config.command);
     return new ExecNotifier(config, context);
   },
 });

@@ -14,6 +14,8 @@ export const configSchema = z
     secret: path.optional(),
     /** Path of the file with the token that goes into `Authorization: Bearer`. */
     token: path.optional(),
+    /** A file of PEM certificates to trust in place of the system's. */
+    ca: z.string().max(4096).startsWith("/", "expected a full path").optional(),
     /** Seconds until the other side must have answered; core's own limit is 60. */
     timeout: z.int().min(1).max(60).default(15),
   })

@@ -1,6 +1,7 @@
 import { API_VERSION, definePlugin } from "@wkfs/core";
 import { configSchema } from "./config.ts";
-import { WebhookNotifier, readEndpoint } from "./notifier.ts";
+import { readEndpoint } from "./endpoint.ts";
+import { WebhookNotifier } from "./notifier.ts";
 
 /** Tells by an HTTP request, in the form that Slack, Discord, Teams or ntfy understand, or as JSON. */
 export default definePlugin({

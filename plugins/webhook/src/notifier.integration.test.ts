@@ -1,10 +1,15 @@
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
+import { writeFile } from "node:fs/promises";
+import { type IncomingMessage, type RequestListener, type ServerResponse, createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Notification, type WkfsEvent, parseAddress } from "@wkfs/core";
-import { notifierSuite, testContext } from "@wkfs/core/testing";
+import { FakeClock, notifierSuite, testContext } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
+import { issue } from "../../smtp-email/testing/certificate.ts";
 import { configSchema } from "./config.ts";
 import plugin from "./index.ts";
 
@@ -25,18 +30,23 @@ class Receiver implements AsyncDisposable {
     this.received = received;
   }
 
-  static async start(answer: (response: ServerResponse) => void = (response) => response.end("ok")): Promise<Receiver> {
+  static async start(
+    answer: (response: ServerResponse) => void = (response) => response.end("ok"),
+    tls?: { readonly key: string; readonly cert: string },
+  ): Promise<Receiver> {
     const received: Received[] = [];
-    const server = createServer((request, response) => {
+    const take: RequestListener = (request, response) => {
       let body = "";
       request.setEncoding("utf8").on("data", (piece: string) => (body += piece));
       request.on("end", () => {
         received.push({ headers: request.headers, body });
         answer(response);
       });
-    }).listen(0, "127.0.0.1");
+    };
+    const server = (tls === undefined ? createServer(take) : createSecureServer(tls, take)).listen(0, "127.0.0.1");
     await once(server, "listening");
-    return new Receiver(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}/secret-path`, received);
+    const origin = `${tls === undefined ? "http" : "https"}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return new Receiver(server, `${origin}/secret-path`, received);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -45,8 +55,11 @@ class Receiver implements AsyncDisposable {
   }
 }
 
-const make = async (config: object, secrets: Readonly<Record<string, string>> = {}) =>
-  await plugin.create(configSchema.parse(config), testContext({ readSecret: async (path) => secrets[path]! }));
+const make = async (config: object, secrets: Readonly<Record<string, string>> = {}, parts: object = {}) =>
+  await plugin.create(
+    configSchema.parse(config),
+    testContext({ readSecret: async (path) => secrets[path]!, ...parts }),
+  );
 const never = () => AbortSignal.timeout(20_000);
 
 const opened: WkfsEvent = {
@@ -93,23 +106,49 @@ describe("a request of webhook", () => {
     });
   });
 
-  it("is signed over its body, and carries the token, where files for them are given", async () => {
+  it("is signed with its id and its time as Standard Webhooks has it, and carries the token", async () => {
     await using receiver = await Receiver.start();
-    const secrets = { "hook.url": `${receiver.url}\n`, "hook.key": "k1", "hook.token": "t1" };
-    const notifier = await make({ urlFile: "hook.url", secret: "hook.key", token: "hook.token" }, secrets);
-    await notifier.notify(telling([opened]), never());
+    const key = Buffer.from("a key of two dozen bytes");
+    const secrets = {
+      "hook.url": `${receiver.url}\n`,
+      "hook.key": `whsec_${key.toString("base64")}`,
+      "hook.token": "t1",
+    };
+    const clock = new FakeClock(1_767_225_600_500);
+    const config = { urlFile: "hook.url", secret: "hook.key", token: "hook.token" };
+    await (await make(config, secrets, { clock })).notify({ ...telling([opened]), id: "a.b\n" }, never());
     const [{ headers, body }] = receiver.received as [Received];
-    expect(headers["x-wkfs-signature"]).toBe(`sha256=${createHmac("sha256", "k1").update(body).digest("hex")}`);
+    expect(headers["webhook-id"]).toBe("a_b_");
+    expect(headers["webhook-timestamp"]).toBe("1767225600");
+    const signature = createHmac("sha256", key).update(`a_b_.1767225600.${body}`).digest("base64");
+    expect(headers["webhook-signature"]).toBe(`v1,${signature}`);
     expect(headers.authorization).toBe("Bearer t1");
+  });
+
+  it("goes over TLS to whom `ca` vouches for, and to nobody else, whatever the environment says", async () => {
+    const { key, cert, ca } = await issue();
+    await using receiver = await Receiver.start(undefined, { key, cert });
+    const file = join(tmpdir(), "hook-ca.pem");
+    await writeFile(file, ca);
+    process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
+    try {
+      const unknown = await make({ url: receiver.url });
+      await expect(unknown.notify(telling([opened]), never())).rejects.toMatchObject({ code: "NOTIFY_FAILED" });
+      expect(receiver.received).toEqual([]);
+    } finally {
+      delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
+    }
+    await (await make({ url: receiver.url, ca: file })).notify(telling([opened]), never());
+    expect(receiver.received.length).toBe(1);
   });
 
   it.each([
     ["slack", (body: { text: string }) => body.text, "&lt;phone&gt; &amp; *"],
-    ["discord", (body: { content: string }) => body.content, "<phone> & *"],
+    ["discord", (body: { content: string }) => body.content, "\\<phone\\> & \\*"],
     [
       "teams",
-      (body: { attachments: { content: { body: { text: string }[] } }[] }) =>
-        body.attachments[0]!.content.body.map(({ text }) => text).join("\n"),
+      (body: { attachments: { content: { body: { inlines: [{ text: string }] }[] } }[] }) =>
+        body.attachments[0]!.content.body.map(({ inlines: [{ text }] }) => text).join("\n"),
       "<phone> & *",
     ],
   ] as const)("for %s has the text where that looks for it", async (format, textIn, client) => {
@@ -121,27 +160,55 @@ describe("a request of webhook", () => {
     );
   });
 
-  it("for ntfy is the text itself, and of high priority when something is wrong", async () => {
+  it("for Slack, Discord and Teams is text without mentions, markup and previews", async () => {
+    await using receiver = await Receiver.start();
+    const what = "<!channel> @everyone [a](http://b) **c**";
+    for (const format of ["slack", "discord", "teams"]) {
+      await (await make({ url: receiver.url, format })).notify(telling([{ ...failed, what }]), never());
+    }
+    const [slack, discord, teams] = receiver.received.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
+    expect(slack).toMatchObject({ mrkdwn: false, unfurl_links: false });
+    expect(slack!["text"]).toContain("&lt;!channel&gt; @everyone");
+    expect(discord).toMatchObject({ allowed_mentions: { parse: [] }, flags: 4 });
+    expect(discord!["content"]).toContain("\\<!channel\\> \\@everyone \\[a\\]\\(http://b\\) \\*\\*c\\*\\*");
+    expect(JSON.stringify(teams)).not.toContain('"TextBlock"');
+  });
+
+  it("for ntfy has a title, tags and a priority in its headers, in ASCII", async () => {
     await using receiver = await Receiver.start();
     const notifier = await make({ url: receiver.url, format: "ntfy" });
     await notifier.notify(telling([opened]), never());
-    await notifier.notify(telling([opened, failed]), never());
-    expect(receiver.received.map(({ headers }) => headers["priority"])).toEqual(["default", "high"]);
-    expect(receiver.received[1]!.body).toMatch(/^wkfs on gw1: 2 events: 1 opened, 1 failed\n/);
+    await notifier.notify({ ...telling([opened, failed]), host: "gwü" }, never());
+    await notifier.notify(telling([{ type: "expired", time: 0, leases: [] }]), never());
+    const [first, second, third] = receiver.received as [Received, Received, Received];
+    expect(first.headers).toMatchObject({ priority: "default", tags: "door" });
+    expect(first.headers["title"]).toMatch(/^wkfs on gw1: opened for <phone> & \* at /);
+    expect(first.body).toMatch(/^2026-01-01T00:00:00Z opened: tcp\/22 for [^\n]+$/);
+    expect(second.headers).toMatchObject({ priority: "high", tags: "warning" });
+    const [, encoded] = /^=\?UTF-8\?B\?([A-Za-z0-9+/=]+)\?=$/.exec(second.headers["title"] as string)!;
+    expect(Buffer.from(encoded!, "base64").toString()).toBe("wkfs on gwü: 2 events: 1 opened, 1 failed");
+    expect(third.body).toBe("wkfs on gw1: expired");
   });
 
   it.each([
     ["discord", 2000],
     ["ntfy", 4096],
-    ["slack", 40_000],
-    ["teams", 28_000],
+    ["slack", 4000],
+    ["teams", 21_000],
   ])("for %s stays below what that takes, and counts what it leaves out", async (format, most) => {
     await using receiver = await Receiver.start();
-    const leases = Array.from({ length: 5000 }, () => ({ ...opened.leases[0]!, client: "漢".repeat(60) }));
-    await (await make({ url: receiver.url, format })).notify(telling([{ ...opened, leases }]), never());
-    const { body } = receiver.received[0]!;
-    expect(format === "ntfy" || format === "teams" ? Buffer.byteLength(body) : body.length).toBeLessThanOrEqual(most);
-    expect(body).toMatch(/… and \d+ more/);
+    for (const client of ["漢".repeat(60), "&".repeat(60), '"*'.repeat(30)]) {
+      const leases = Array.from({ length: 5000 }, () => ({ ...opened.leases[0]!, client }));
+      await (await make({ url: receiver.url, format })).notify(telling([{ ...opened, leases }]), never());
+    }
+    for (const { body } of receiver.received) {
+      const sent =
+        format === "ntfy" ? body : (JSON.parse(body) as { readonly text?: string; readonly content?: string });
+      const text = typeof sent === "string" ? sent : (sent.text ?? sent.content ?? body);
+      expect(format === "ntfy" || format === "teams" ? Buffer.byteLength(text) : text.length).toBeLessThanOrEqual(most);
+      expect(text.length).toBeGreaterThan(most / 4);
+      expect(text).toMatch(/… and \d+ more/);
+    }
   });
 });
 
@@ -164,6 +231,47 @@ describe("an answer to webhook", () => {
     expect(error!.message).toMatch(/^127\.0\.0\.1:\d+ answered with status \d+: no \[31m such$/);
   });
 
+  it("that redirects takes neither token nor message elsewhere", async () => {
+    await using other = await Receiver.start();
+    await using receiver = await Receiver.start((to) => to.writeHead(307, { location: other.url }).end());
+    const notifier = await make({ url: receiver.url, token: "t" }, { t: "t1" });
+    await expect(notifier.notify(telling([opened]), never())).rejects.toMatchObject({ code: "NOTIFY_REJECTED" });
+    expect([receiver.received.length, other.received.length]).toEqual([1, 0]);
+  });
+
+  it.each(["30", new Date(1_767_225_630_000).toUTCString()])("that wants us to wait (%s) is heeded", async (wait) => {
+    let status = 429;
+    await using receiver = await Receiver.start((to) => to.writeHead(status, { "retry-after": wait }).end());
+    const clock = new FakeClock(1_767_225_600_000);
+    const notifier = await make({ url: receiver.url }, {}, { clock });
+    await expect(notifier.notify(telling([opened]), never())).rejects.toMatchObject({ code: "NOTIFY_FAILED" });
+    status = 200;
+    await clock.advance(29_000);
+    await expect(notifier.notify(telling([opened]), never())).rejects.toMatchObject({ code: "NOTIFY_FAILED" });
+    expect(receiver.received.length).toBe(1);
+    await clock.advance(1000);
+    await notifier.notify(telling([opened]), never());
+    expect(receiver.received.length).toBe(2);
+  });
+
+  it("that has no end is read at its beginning only, and the token in it is not shown", async () => {
+    const closed = Promise.withResolvers<void>();
+    await using receiver = await Receiver.start((to) => {
+      to.on("close", closed.resolve).writeHead(400).write("Bearer t1 ");
+      const pour = () => {
+        while (to.write("x".repeat(65_536)));
+        to.once("drain", pour);
+      };
+      pour();
+    });
+    const notifier = await make({ url: receiver.url, token: "t" }, { t: "t1" });
+    await expect(notifier.notify(telling([opened]), never())).rejects.toMatchObject({
+      code: "NOTIFY_REJECTED",
+      message: expect.stringMatching(/status 400: Bearer \[token\] x{100,300}$/) as string,
+    });
+    await closed.promise;
+  });
+
   it("that does not come in time is a failure that says so", async () => {
     await using receiver = await Receiver.start(() => {});
     const notifier = await make({ url: receiver.url, timeout: 1 });
@@ -182,7 +290,15 @@ describe("the configuration of webhook", () => {
     { url: "https://a", format: "x" },
   ])("refuses %j", (config) => expect(configSchema.safeParse(config).success).toBe(false));
 
-  it("refuses a file without a URL before anything starts", async () => {
-    await expect(make({ urlFile: "u" }, { u: "no url" })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  it.each([
+    [{ urlFile: "u" }, { u: "no url" }, "CONFIG_INVALID"],
+    [{ urlFile: "u" }, { u: "https://me:secret@a.example/" }, "CONFIG_INVALID"],
+    [{ url: "http://a.example/", token: "t" }, { t: "t1" }, "CONFIG_INVALID"],
+    [{ url: "https://a.example/", token: "t" }, { t: "two words" }, "SECRET_INVALID"],
+    [{ url: "https://a.example/", secret: "k" }, { k: "short" }, "SECRET_INVALID"],
+    [{ url: "https://a.example/", secret: "k" }, { k: "whsec_c2hvcnQ=" }, "SECRET_INVALID"],
+    [{ url: "https://a.example/", ca: "/nonexistent" }, {}, "CONFIG_INVALID"],
+  ])("refuses what stands in files before anything starts: %j %j", async (config, secrets, code) => {
+    await expect(make(config, secrets)).rejects.toMatchObject({ code });
   });
 });
