@@ -44,7 +44,7 @@ if (Number(/^v(\d+)/.exec(version)?.[1] ?? 0) < 24) {
   process.exit(1);
 }
 step("building", "node", join(root, "node_modules", "typescript", "bin", "tsc"), "-b", "tsconfig.build.json");
-step("bundling the client", "node", join(root, "scripts", "bundle.mjs"));
+step("bundling", "node", join(root, "scripts", "bundle.mjs"));
 step("listing the commands", "node", join(root, "scripts", "manifest.mjs"));
 
 const [file, ...args] = process.argv.slice(2);

@@ -16,12 +16,11 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
 const caches = process.env.XDG_CACHE_HOME ?? "";
 const cache =
   process.getuid?.() === 0 ? "/var/cache/wkfs" : join(isAbsolute(caches) ? caches : join(homedir(), ".cache"), "wkfs");
-if (existsSync(cache)) module.enableCompileCache(join(cache, "node"));
+if (existsSync(cache)) {
+  const { untrustedBecause } = await import("../dist/data-dir.js");
+  // What stands there is run as it is.
+  if (untrustedBecause(cache) === undefined) module.enableCompileCache(join(cache, "node"));
+}
 
-const { execute } = await import("@oclif/core/execute");
-const { defaultDataDir, untrustedBecause } = await import("../dist/data-dir.js");
-process.env.WKFS_DATA_DIR ||= defaultDataDir(process.env);
-// oclif runs hooks of installed plugins while it loads: a folder that others can write is not read at all.
-const userPlugins = untrustedBecause(process.env.WKFS_DATA_DIR) === undefined;
-// Not awaited: a closed stdout must not become an unsettled top-level await, which is exit code 13.
-void execute({ dir: import.meta.url, loadOptions: { root: import.meta.dirname, userPlugins } });
+const { run } = await import("../bundle/run.js");
+run(import.meta.dirname);

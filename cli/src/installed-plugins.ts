@@ -144,12 +144,14 @@ let lent = false;
 function lendCore(): void {
   if (lent) return;
   lent = true;
+  const ours = import.meta.resolve("#lent-core");
   registerHooks({
     resolve(specifier, context, next) {
       if (!/^@wkfs\/core(\/|$)/.test(specifier)) return next(specifier, context);
       try {
         return next(specifier, context);
       } catch {
+        if (specifier === "@wkfs/core") return { url: ours, shortCircuit: true };
         return next(specifier, { ...context, parentURL: import.meta.url });
       }
     },

@@ -40,7 +40,8 @@ async function installed(host: Sandbox, change: (yaml: string) => string = (yaml
 describe.concurrent("wkfs", () => {
   it("opens ports from end to end, and says by its exit code how much of it", async () => {
     await using host = await Sandbox.create();
-    await installed(host);
+    // Its second process is a program of its own in the bundle.
+    await installed(host, (yaml) => yaml.replace("path: /x", "path: /x\n  workers: 2"));
     const gateway = host.start(["serve", ...CONFIG]);
     await gateway.says("stderr", /"msg":"ready"/);
     const early = await host.wkfs("client", "open", "--json");
@@ -142,10 +143,17 @@ describe.concurrent("wkfs", () => {
     // Only to listen.
     expect(gateway.modules).not.toContain("/restify/");
     expect(gateway.modules).not.toContain("wkfs-plugin-list-store");
+    expect(gateway.modules).not.toMatch(/^file:.*\/core\/dist\//m);
     const detached = await host.recorded("daemon", "--detach", ...CONFIG);
     expect(detached.code).toBe(0);
     expect(detached.stderr).toContain("detached");
     expect(detached.modules).not.toContain("/restify/");
+    // Of the bundled plugins, the one that is used. And installed ones see the core that runs: there is no other.
+    expect(detached.modules).toContain("plugins/localhost-tcp/dist/");
+    expect(detached.modules).not.toMatch(/plugins\/(iptables|nftables|sqlite|smtp-email|webhook)\/dist\//);
+    expect(detached.modules).toContain("wkfs-plugin-list-store");
+    expect(detached.modules).toContain("/cli/bundle/lent-core.js");
+    expect(detached.modules).not.toMatch(/^file:.*\/core\/dist\//m);
   });
 
   it.each([

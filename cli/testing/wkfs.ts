@@ -114,9 +114,20 @@ export class Running {
     await promise;
   }
 
+  /** URLs of the modules that were loaded; after one of our bundle, the paths of those that are in it, such as `node_modules/zod/index.js`. */
   async modules(): Promise<string> {
-    return await readFile(this.#list, "utf8");
+    const urls = (await readFile(this.#list, "utf8")).split("\n");
+    const lines = urls.map(async (url) => [
+      url,
+      ...(url.includes("/cli/bundle/") ? await bundledIn(new URL(url)) : []),
+    ]);
+    return (await Promise.all(lines)).flat().join("\n");
   }
+}
+
+/** The bundler writes the path of a module above it. */
+async function bundledIn(file: URL): Promise<string[]> {
+  return Array.from((await readFile(file, "utf8")).matchAll(/^\/\/ (\S+\.c?js)$/gm), ([, path]) => path!);
 }
 
 /** A port that nobody has now. */

@@ -19,7 +19,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
 
   async run(): Promise<void> {
     await this.parse(DemoCommand);
-    const { runDemo } = await import("../demo/demo.ts");
+    const { runDemo } = await import("#demo");
     const exitCode = await runDemo();
     if (exitCode !== 0) this.exit(exitCode);
   }
