@@ -19,9 +19,10 @@ const cache =
 if (existsSync(cache)) module.enableCompileCache(join(cache, "node"));
 
 const { execute } = await import("@oclif/core/execute");
-const { defaultDataDir, untrustedBecause } = await import("../dist/data-dir.js");
+const { defaultDataDir, mayTakeUp } = await import("../dist/data-dir.js");
 process.env.WKFS_DATA_DIR ||= defaultDataDir(process.env);
-// oclif runs hooks of installed plugins while it loads: a folder that others can write is not read at all.
-const userPlugins = untrustedBecause(process.env.WKFS_DATA_DIR) === undefined;
+// oclif runs code of installed plugins while it loads: from where others can write, nothing is taken up.
+const userPlugins = mayTakeUp(process.env.WKFS_DATA_DIR);
+if (userPlugins) (await import("../dist/lend-core.js")).lendCore();
 // Not awaited: a closed stdout must not become an unsettled top-level await, which is exit code 13.
 void execute({ dir: import.meta.url, loadOptions: { root: import.meta.dirname, userPlugins } });
