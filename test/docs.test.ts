@@ -16,6 +16,7 @@ import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, recordingLogger, te
 import { ContainerModule } from "inversify";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
+import { admit } from "../cli/src/plugin-install/admission.ts";
 import { parseYaml } from "../core/src/config/source.ts";
 import { freshKeys, keyFile } from "./support/gateway.ts";
 
@@ -286,7 +287,7 @@ describe("the plugins of PLUGINS.md", () => {
 
   it("the package has what the installer asks for", () => {
     const description = JSON.parse(ofLanguage("json").find(({ page }) => page === "PLUGINS.md")!.text) as object;
-    expect(description).toMatchObject({ type: "module", oclif: {}, wkfs: { apiVersion: 1 } });
+    expect(admit(description, "PLUGINS.md")).toMatchObject({ use: "json-post", kind: "notifier" });
   });
 });
 

@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -29,9 +29,28 @@ export function untrustedBecause(path: string): string | undefined {
   }
 }
 
+/**
+ * Whether oclif may take up the commands of what is installed and linked, which it imports before any command of ours
+ * runs. False also when nothing is installed: then there is nothing to look for.
+ */
+export function mayTakeUp(dataDir: string): boolean {
+  try {
+    const { oclif } = JSON.parse(readFileSync(join(dataDir, "package.json"), "utf8")) as {
+      readonly oclif?: { readonly plugins?: readonly { readonly root?: unknown }[] };
+    };
+    const linked = (oclif?.plugins ?? []).flatMap(({ root }) => (typeof root === "string" ? [root] : []));
+    return [dataDir, ...linked].every((folder) => untrustedBecause(folder) === undefined);
+  } catch {
+    return false;
+  }
+}
+
+/** Where root's plugins are. */
+export const ROOT_DATA_DIR = "/var/lib/wkfs";
+
 /** Where `wkfs plugins install` puts plugins, unless `WKFS_DATA_DIR` says otherwise. */
 export function defaultDataDir(environment: NodeJS.ProcessEnv): string {
-  if (process.getuid?.() === 0) return "/var/lib/wkfs";
+  if (process.getuid?.() === 0) return ROOT_DATA_DIR;
   return join(environment["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "wkfs");
 }
 

@@ -18,7 +18,13 @@ const COMMANDS = [
   "events",
   "config check",
   "config schema",
+  "plugins",
   "plugins create",
+  "plugins inspect",
+  "plugins install",
+  "plugins link",
+  "plugins uninstall",
+  "plugins update",
   "install server",
   "install client",
 ];

@@ -7,6 +7,8 @@ import { loadPlugins } from "./plugins.ts";
 const source = { locate: (path: readonly (string | number)[]) => `wkfs.yaml:7 ${path.join(".")}` };
 const use = (name: string) => [{ use: name, config: {}, path: ["notify", 0] }];
 
+const MARK = "globalThis.wkfsPluginRan = true; export default {};";
+
 let dataDir: string;
 beforeEach(async () => void (dataDir = await mkdtemp(join(tmpdir(), "wkfs-data-"))));
 afterEach(async () => await rm(dataDir, { recursive: true }));
@@ -15,10 +17,20 @@ afterEach(async () => await rm(dataDir, { recursive: true }));
 async function install(
   ...packages: { name: string; plugin?: string; code?: string; description?: object }[]
 ): Promise<void> {
-  for (const { name, plugin = name, code, description = { exports: { ".": { import: "./main.js" } } } } of packages) {
+  for (const { name, plugin = "slack", code, description } of packages) {
     const root = join(dataDir, "node_modules", name);
     await mkdir(root, { recursive: true });
-    await writeFile(join(root, "package.json"), JSON.stringify({ name, type: "module", ...description }));
+    await writeFile(
+      join(root, "package.json"),
+      JSON.stringify({
+        name,
+        version: "1.0.0",
+        type: "module",
+        exports: { ".": { import: "./main.js" } },
+        wkfs: { apiVersion: 1 },
+        ...description,
+      }),
+    );
     const text = `import { API_VERSION } from "@wkfs/core";
       export default { name: ${JSON.stringify(plugin)}, apiVersion: API_VERSION, kind: "notifier", configSchema: {}, create() {} };`;
     await writeFile(join(root, "main.js"), code ?? text);
@@ -37,14 +49,30 @@ describe("plugins", () => {
     expect(plugins.map(({ name }) => name)).toEqual(["localhost-tcp"]);
   });
 
-  it.each([["slack"], ["@wkfs/slack"], ["wkfs-plugin-slack"], ["@acme/slack"]])(
+  it.each([["@wkfs/slack"], ["wkfs-plugin-slack"], ["@acme/wkfs-plugin-slack"]])(
     "that are installed are found by what `use:` says: %s; core is lent to them",
     async (name) => {
-      await install({ name, plugin: "slack" });
+      await install({ name });
       const plugins = await loadPlugins(use("slack"), source, dataDir);
       expect(plugins).toMatchObject([{ name: "slack", apiVersion: 1 }]);
     },
   );
+
+  it.each(["slack", "@acme/slack", "wkfs-slack"])("are not packages that are called otherwise: %s", async (name) => {
+    await install({ name, code: MARK });
+    await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
+    expect(globalThis).not.toHaveProperty("wkfsPluginRan");
+  });
+
+  it("are taken from @wkfs first, then from wkfs-plugin-NAME", async () => {
+    await install(
+      { name: "@acme/wkfs-plugin-slack", code: MARK },
+      { name: "wkfs-plugin-slack", code: MARK },
+      { name: "@wkfs/slack" },
+    );
+    expect(await loadPlugins(use("slack"), source, dataDir)).toHaveLength(1);
+    expect(globalThis).not.toHaveProperty("wkfsPluginRan");
+  });
 
   it.each(["nothing", "__proto__", "toString", "../../evil"])(
     "that nobody has are an error with the line and the command that installs: %s",
@@ -52,37 +80,52 @@ describe("plugins", () => {
       await expect(loadPlugins(use(name), source, dataDir)).rejects.toMatchObject({
         code: "PLUGIN_INVALID",
         message: expect.stringMatching(/^wkfs\.yaml:7 notify\.0\.use: /),
-        hint: expect.stringContaining("wkfs plugins install wkfs-plugin-"),
+        hint: expect.stringMatching(/^Install it with: WKFS_DATA_DIR=\S+ wkfs plugins install (nothing|NAME) /),
       });
     },
   );
 
+  it("are not used by the name of their package, and the hint says how", async () => {
+    await install({ name: "wkfs-plugin-slack" });
+    await expect(loadPlugins(use("wkfs-plugin-slack"), source, dataDir)).rejects.toMatchObject({
+      code: "PLUGIN_INVALID",
+      hint: "Write: use: slack",
+    });
+  });
+
   it.each([
-    ["another name", { name: "slack", plugin: "other" }],
-    ["no plugin", { name: "slack", code: "export default 1" }],
-    ["a fault", { name: "slack", code: "throw new Error('oh')" }],
-    ["no such file", { name: "slack", description: { main: "./gone.js" } }],
+    ["another name", { plugin: "other" }],
+    ["no plugin", { code: "export default 1" }],
+    ["a fault", { code: "throw new Error('oh')" }],
+    ["no such file", { description: { exports: undefined, main: "./gone.js" } }],
+    ["another kind", { description: { wkfs: { apiVersion: 1, kind: "store" } } }],
   ])("that are not what they should be are an error: %s", async (_, plugin) => {
-    await install(plugin);
+    await install({ name: "wkfs-plugin-slack", ...plugin });
     await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
   });
 
-  it("for another version of the contracts are refused before any of their code runs", async () => {
-    const code = "globalThis.wkfsPluginRan = true; export default {};";
-    await install({ name: "slack", code, description: { exports: "./main.js", wkfs: { apiVersion: 99 } } });
+  it.each([
+    ["for another version of the contracts", { wkfs: { apiVersion: 99 } }],
+    ["without the key", { wkfs: undefined }],
+    ["with a core of their own", { dependencies: { "@wkfs/core": "0.1.0" } }],
+  ])("%s are refused before any of their code runs", async (_, description) => {
+    await install({ name: "wkfs-plugin-slack", code: MARK, description });
     await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
     expect(globalThis).not.toHaveProperty("wkfsPluginRan");
   });
 
   it("of which two could be meant are refused", async () => {
-    await install({ name: "@a/slack" }, { name: "@b/slack" });
+    await install({ name: "@a/wkfs-plugin-slack" }, { name: "@b/wkfs-plugin-slack" });
     await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
   });
 
-  it.each([".", "node_modules", "node_modules/slack"])("are refused when others can write %s", async (folder) => {
-    await install({ name: "slack", code: "globalThis.wkfsPluginRan = true; export default {};" });
-    await chmod(join(dataDir, folder), 0o777);
-    await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
-    expect(globalThis).not.toHaveProperty("wkfsPluginRan");
-  });
+  it.each([".", "node_modules", "node_modules/wkfs-plugin-slack"])(
+    "are refused when others can write %s",
+    async (folder) => {
+      await install({ name: "wkfs-plugin-slack", code: MARK });
+      await chmod(join(dataDir, folder), 0o777);
+      await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
+      expect(globalThis).not.toHaveProperty("wkfsPluginRan");
+    },
+  );
 });

@@ -1,5 +1,7 @@
 import { type AnyPlugin, WkfsError, messageOf } from "@wkfs/core";
 import type { ConfigSource, PluginUse } from "@wkfs/core/config";
+import { ROOT_DATA_DIR } from "./data-dir.ts";
+import { useOf } from "./plugin-install/package-name.ts";
 
 /** The plugins that come with wkfs. Each is imported only when a configuration uses it. */
 const BUNDLED: Readonly<Record<string, () => Promise<{ readonly default: AnyPlugin }>>> = {
@@ -34,13 +36,22 @@ export async function loadPlugins(
       plugins.set(use, await loadPlugin(use, dataDir));
     } catch (error) {
       const { message, hint } = error instanceof WkfsError ? error : unloadable(error);
-      throw new WkfsError("PLUGIN_INVALID", `${source.locate([...path, "use"])}: plugin "${use}" ${message}`, {
+      throw new WkfsError("PLUGIN_INVALID", `${source.locate([...path, "use"])}: plugin "${use}": ${message}`, {
         ...(hint === undefined ? {} : { hint }),
         cause: error,
       });
     }
   }
   return [...plugins.values()];
+}
+
+export function bundledNames(): readonly string[] {
+  return Object.keys(BUNDLED);
+}
+
+/** One of `bundledNames`. */
+export async function importBundled(name: string): Promise<AnyPlugin> {
+  return (await BUNDLED[name]!()).default;
 }
 
 /** All that a configuration could use: the bundled ones, and those that are installed. Throws `PLUGIN_INVALID`. */
@@ -58,22 +69,35 @@ async function loadPlugin(use: string, dataDir: string): Promise<AnyPlugin> {
   const { importInstalled } = await import("./installed-plugins.ts");
   const plugin = await importInstalled(use, dataDir);
   if (plugin === undefined) {
-    const bundledNames = Object.keys(BUNDLED).join(", ");
-    throw new WkfsError("PLUGIN_INVALID", `is neither bundled nor installed in ${dataDir}`, {
-      hint: `Bundled are ${bundledNames}; another one is installed by its package's name, such as: wkfs plugins install wkfs-plugin-${nameFor(use)}`,
+    const short = useOf(use);
+    if (short !== undefined) {
+      throw new WkfsError("PLUGIN_INVALID", "this is the name of a package", { hint: `Write: use: ${short}` });
+    }
+    throw new WkfsError("PLUGIN_INVALID", `neither bundled nor installed in ${dataDir}`, {
+      hint: `Install it with: ${installCommand(use, dataDir)} (Bundled are ${bundledNames().join(", ")}.)`,
     });
   }
   return plugin;
 }
 
+/** What an administrator, who is root, types so that this data directory gets the plugin. */
+export function installCommand(use: string, dataDir: string): string {
+  const place = dataDir === ROOT_DATA_DIR ? "" : `WKFS_DATA_DIR=${shellWord(dataDir)} `;
+  return `${place}wkfs plugins install ${nameFor(use)}`;
+}
+
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 /** What can stand in a command that somebody copies. */
 function nameFor(use: string): string {
-  return /^[a-z0-9][\w.-]*$/.test(use) ? use.replace(/^wkfs-plugin-/, "") : "NAME";
+  return /^[a-z0-9][a-z0-9._-]*$/.test(use) ? use : "NAME";
 }
 
 function unloadable(error: unknown): { message: string; hint: string } {
   return {
-    message: `cannot be loaded: ${messageOf(error)}`,
+    message: `it cannot be loaded: ${messageOf(error)}`,
     hint: "Install it again with `wkfs plugins install`, or report it to its author.",
   };
 }

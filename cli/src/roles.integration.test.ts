@@ -195,7 +195,7 @@ describe.concurrent("wkfs", () => {
     const hooks = { init: "./hook.js" };
     await writeFile(`${root}/package.json`, JSON.stringify({ ...description, oclif: { hooks } }));
     await writeFile(`${root}/hook.js`, 'export default function () { process.stderr.write("the hook ran\\n"); }');
-    expect(await host.wkfs("plugins")).toMatchObject({ code: 0, stderr: "the hook ran\n" });
+    expect((await host.wkfs("plugins")).stderr).toMatch(/^the hook ran\n/);
 
     await chmod(host.path("data"), 0o777);
     for (const command of [

@@ -53,7 +53,6 @@ export async function installListPlugins(host: Sandbox): Promise<void> {
       version: "1.0.0",
       type: "module",
       exports: "./index.js",
-      oclif: {},
       wkfs: { apiVersion: 1 },
     };
     await writeFile(`${root}/package.json`, JSON.stringify(description));

@@ -1,17 +1,17 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 
-const RUN = join(import.meta.dirname, "..", "bin", "run.js");
+/** The program `wkfs`. */
+export const RUN = join(import.meta.dirname, "..", "bin", "run.js");
 const RECORD = join(import.meta.dirname, "record-modules.js");
 
-/** How this machine reaches the registry of npm, for what installs a plugin. */
-const REGISTRY =
-  /^(node_extra_ca_certs|(https?|no)_?proxy|npm_config_(registry|cafile|userconfig|globalconfig|cache|(https_)?proxy|noproxy))$/i;
-const registry = Object.fromEntries(Object.entries(process.env).filter(([name]) => REGISTRY.test(name)));
+/** Nobody answers there: a test that installs something brings its own registry. */
+const NO_REGISTRY = "http://127.0.0.1:1/";
 
 export interface Outcome {
   readonly code: number | null;
@@ -28,14 +28,25 @@ process.on("exit", () => {
 /** A host of its own for the command: folders that end with the test, and nothing of the caller's environment. */
 export class Sandbox implements AsyncDisposable {
   readonly dir: string;
+  /** Where commands run. */
+  cwd: string;
+  /** Added to the environment of commands. */
+  readonly env: Record<string, string> = {};
+  #registry = NO_REGISTRY;
   readonly #children = new Set<ChildProcess>();
 
   private constructor(dir: string) {
     this.dir = dir;
+    this.cwd = dir;
   }
 
   static async create(): Promise<Sandbox> {
     return new Sandbox(await mkdtemp(join(tmpdir(), "wkfs-cli-")));
+  }
+
+  /** Where npm looks from now on. */
+  useRegistry(url: string): void {
+    this.#registry = url;
   }
 
   path(...parts: string[]): string {
@@ -56,21 +67,43 @@ export class Sandbox implements AsyncDisposable {
   start(args: readonly string[], record = false): Running {
     const list = this.path(`modules-${this.#children.size}`);
     const child = spawn(process.execPath, [...(record ? ["--import", RECORD] : []), RUN, ...args], {
-      cwd: this.dir,
+      cwd: this.cwd,
       stdio: ["ignore", "pipe", "pipe"],
-      env: {
-        ...registry,
-        PATH: process.env["PATH"],
-        HOME: this.dir,
-        WKFS_DATA_DIR: this.path("data"),
-        NODE_DISABLE_COMPILE_CACHE: "1",
-        WKFS_TEST_MODULES: list,
-      },
+      env: { ...this.#environment, WKFS_TEST_MODULES: list },
     });
     this.#children.add(child);
     alive.add(child);
     child.once("exit", () => alive.delete(child));
     return new Running(child, list);
+  }
+
+  /**
+   * Runs lines as somebody types them into a shell, `wkfs` among them, and stops at the first that fails. Throws then, with
+   * what it said.
+   */
+  async shell(lines: string): Promise<string> {
+    const bin = this.path(".bin");
+    await mkdir(bin, { recursive: true });
+    await writeFile(join(bin, "wkfs"), `#!/bin/sh\nexec "${process.execPath}" "${RUN}" "$@"\n`, { mode: 0o755 });
+    const env = { ...this.#environment, PATH: `${bin}:${dirname(process.execPath)}:${process.env["PATH"]}` };
+    const { stdout } = await promisify(execFile)("/bin/sh", ["-exc", lines], {
+      cwd: this.cwd,
+      env,
+      maxBuffer: 1 << 26,
+    });
+    return stdout;
+  }
+
+  get #environment(): NodeJS.ProcessEnv {
+    return {
+      npm_config_registry: this.#registry,
+      npm_config_fetch_retries: "0",
+      PATH: process.env["PATH"],
+      HOME: this.dir,
+      WKFS_DATA_DIR: this.path("data"),
+      NODE_DISABLE_COMPILE_CACHE: "1",
+      ...this.env,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

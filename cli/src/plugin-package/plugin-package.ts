@@ -59,8 +59,7 @@ function descriptionOf({ name, kind, wkfs, zod }: PluginPackage): object {
     exports: "./dist/index.js",
     scripts: { build: "tsc -p .", test: "node --test src/*.test.ts", prepack: "npm run build" },
     engines: { node: ">=24" },
-    wkfs: { apiVersion: API_VERSION },
-    oclif: {},
+    wkfs: { apiVersion: API_VERSION, kind },
     dependencies: { zod },
     devDependencies: { "@types/node": "^24.0.0", "@wkfs/core": `^${wkfs}`, typescript: ">=5.9" },
     peerDependencies: { "@wkfs/core": `^${wkfs}` },
@@ -96,7 +95,7 @@ A ${kind} for [wkfs](https://www.npmjs.com/package/wkfs): it ${WHAT[kind]}.
 npm install
 npm test
 npm pack
-wkfs plugins install "file:$PWD/${packageNameOf(name)}-0.1.0.tgz"
+wkfs plugins install ./${packageNameOf(name)}-0.1.0.tgz
 \`\`\`
 
 In the configuration of wkfs:
