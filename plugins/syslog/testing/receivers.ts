@@ -8,6 +8,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Server as TlsServer, createServer as createSecureServer } from "node:tls";
 
+/** For setpriv(1): what it starts ends with this process, however that ends. */
+const WITH_US = ["--pdeathsig", "KILL", "--"];
+
 /** A file that somebody writes beside others; resolves when it looks as it should. */
 export async function fileThat<Value>(folder: string, looks: () => Promise<Value | undefined>): Promise<Value> {
   const watcher = watch(folder);
@@ -68,7 +71,7 @@ export class Rsyslog implements AsyncDisposable {
     ];
     await writeFile(join(folder, "conf"), `${lines.join("\n")}\n`);
     const argv = ["-n", "-f", join(folder, "conf"), "-i", join(folder, "pid")];
-    const daemon = spawn("rsyslogd", argv, { stdio: "ignore" });
+    const daemon = spawn("setpriv", [...WITH_US, "rsyslogd", ...argv], { stdio: "ignore" });
     const ended = once(daemon, "exit").then(() => Promise.reject(new Error("rsyslogd ended")));
     ended.catch(() => {});
     const here = (name: string) =>
@@ -121,7 +124,7 @@ export class Journald implements AsyncDisposable {
     const begin =
       "mount -t tmpfs tmpfs /run && mkdir -p /run/log/journal /run/systemd/journal && echo up && exec /lib/systemd/systemd-journald";
     const argv = ["--mount", "--propagation", "private", "sh", "-c", begin];
-    const daemon = spawn("unshare", argv, { stdio: ["ignore", "pipe", "ignore"] });
+    const daemon = spawn("setpriv", [...WITH_US, "unshare", ...argv], { stdio: ["ignore", "pipe", "ignore"] });
     const journald = new Journald(daemon, folder);
     await once(daemon.stdout!, "data");
     await writeFile(
