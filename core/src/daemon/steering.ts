@@ -34,7 +34,8 @@ export interface DaemonReport {
   readonly latest: readonly WkfsEvent[];
 }
 
-interface FirewallReport {
+/** How one packet filter is. */
+export interface FirewallReport {
   readonly name: string;
   readonly families: readonly string[];
   readonly expiry: "kernel" | "core";
@@ -46,7 +47,8 @@ interface FirewallReport {
   readonly error?: string;
 }
 
-interface NotifierReport {
+/** How one notifier is. */
+export interface NotifierReport {
   readonly name: string;
   /** Notifications that wait for it. */
   readonly waiting: number;
