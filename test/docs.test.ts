@@ -270,3 +270,23 @@ describe("the plugins of PLUGINS.md", () => {
     expect(admit(description, "PLUGINS.md")).toMatchObject({ use: "json-post", kind: "notifier" });
   });
 });
+
+// Registers the tests of the published suites for the examples.
+await example("suites.ts");
+
+const sections = { protect: { tcp: [22] }, firewall: [{ use: "fw" }], store: { use: "st" }, transport: { use: "tr" } };
+
+function inMemory(link: MemoryLink): AnyPlugin[] {
+  const common = { apiVersion: 1, configSchema: z.strictObject({}) };
+  const clock = new FakeClock();
+  return [
+    definePlugin({ ...common, name: "fw", kind: "firewall", create: () => new MemoryFirewall({ clock }) }),
+    definePlugin({ ...common, name: "st", kind: "store", create: () => new MemoryStore() }),
+    definePlugin({ ...common, name: "tr", kind: "transport", create: () => link.transport() }),
+  ];
+}
+
+async function knock(link: MemoryLink): Promise<void> {
+  const request = { ip: "192.0.2.7", ports: [{ proto: "TCP", num: 22 }], time: 60 };
+  await link.transport().call(request, AbortSignal.timeout(5000));
+}
