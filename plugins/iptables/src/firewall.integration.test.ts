@@ -151,7 +151,7 @@ runner.describe("the ipset process", () => {
   });
 
   it("writes many at once, TCP and UDP, also when the set was made with another size or has been replaced", async () => {
-    await using subject = await onKernel("ipv4", {});
+    await using subject = await ownHost("ipv4", {});
     let firewall = await subject.make({ size: 5000 });
     const written = new Set<string>();
     const write = async (from: number) => {
