@@ -19,6 +19,9 @@ const failing = (code: "FIREWALL_FAILED" | "STORE_FAILED") => () => {
   throw new WkfsError(code, "told to fail");
 };
 
+/** Milliseconds after which the history of a knock is written when nothing takes it along. */
+const HISTORY_WAIT = 50;
+
 describe("a knock", () => {
   it("opens what is offered, says so, and is remembered before it is answered", async () => {
     await using own = await TestDaemon.start();
@@ -31,7 +34,7 @@ describe("a knock", () => {
     });
     expect(await own.kernel()).toEqual(["10.91.0.2 tcp/22", "10.91.0.2 udp/1194"]);
     expect([...own.store.leasesOnDisk.keys()]).toEqual(["10.91.0.2 tcp/22", "10.91.0.2 udp/1194"]);
-    await settle();
+    await own.advance(HISTORY_WAIT);
     expect(own.history()).toEqual(["started", "opened"]);
   });
 
@@ -170,7 +173,7 @@ describe("a knock", () => {
     await settle();
     held.resolve();
     await Promise.all([first, second]);
-    await settle();
+    await own.advance(HISTORY_WAIT);
     // The first lease; the second with the line about the first; the line about the second.
     expect(writes).toEqual([0, 1, 1]);
     expect(own.history()).toEqual(["started", "opened", "opened"]);
@@ -185,7 +188,7 @@ describe("a knock", () => {
     await settle();
     own.store.onWrite = () => {};
     await own.ask({ ip: "10.0.0.2" });
-    await settle();
+    await own.advance(HISTORY_WAIT);
     expect(own.history()).toEqual(["started", "opened", "opened"]);
   });
 
@@ -222,7 +225,7 @@ describe("named key sets", () => {
     for (const client of [undefined, "nobody", "__proto__", ["ops"], 1])
       expect(await own.ask({ client })).toMatchObject(refusal("unknown_client"));
     expect([...own.store.leasesOnDisk.values()].map(({ client }) => client)).toEqual(["db", "ops"]);
-    await settle();
+    await own.advance(HISTORY_WAIT);
     expect(own.store.historyOnDisk).toContainEqual(
       expect.objectContaining({ type: "refused", reason: "unknown_client", client: "nobody" }),
     );

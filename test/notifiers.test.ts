@@ -200,7 +200,7 @@ describe("a notifier", () => {
     const good = recorded("good");
     await using own = await TestDaemon.start({ notifiers: [{ name: "vandal", plugin: vandal }, good] });
     await own.ask();
-    await settle();
+    await own.advance(50);
     const leases = own.daemon.leases.all();
     expect(leases).toMatchObject([{ client: "default" }]);
     expect(good.plugin.events).toMatchObject([{ type: "opened", leases }]);

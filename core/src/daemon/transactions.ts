@@ -17,6 +17,8 @@ import type { Serial } from "./serial.ts";
 
 /** Most knocks that one transaction takes, so that none keeps the others waiting for long. */
 const BATCH = 1000;
+/** Milliseconds that the history may wait to be written along with something else: each write is a sync of the disk. */
+const HISTORY_WAIT = 50;
 /** Most tries to find the knocks of a transaction that the kernel does take, once it refused the whole. */
 const MOST_TRIES = 64;
 
@@ -61,6 +63,7 @@ export class Transactions {
   readonly #waiting: Waiting[] = [];
   #gathering = false;
   #accepting = false;
+  #cancelHistory: (() => void) | undefined;
   /** Set when the kernel may differ from the book: the next check then compares everything. */
   suspect = false;
 
@@ -76,7 +79,10 @@ export class Transactions {
   /** No further knock is taken; resolves when those under way are answered. */
   async close(): Promise<void> {
     this.#accepting = false;
-    await this.#parts.serial.run(async () => {});
+    await this.#parts.serial.run(async () => {
+      this.#cancelHistory?.();
+      await this.#parts.journal.flush();
+    });
   }
 
   /** Answers a knock; never rejects. */
@@ -109,9 +115,16 @@ export class Transactions {
         for (const { answer } of batch) answer({ refusal: "firewall_failed" });
       }
       this.#parts.expiry.arm();
-      // First the answers go out. Who comes meanwhile has the history written along with his own lease.
-      await new Promise((resolve) => setImmediate(resolve));
-      if (this.#waiting.length === 0) await this.#parts.journal.flush();
+      this.#writeHistorySoon();
+    });
+  }
+
+  /** No answer waits for the history: the next transaction takes it along, or it is written when none has come for a while. */
+  #writeHistorySoon(): void {
+    const { journal, serial, clock } = this.#parts;
+    this.#cancelHistory ??= clock.setTimer(HISTORY_WAIT, () => {
+      this.#cancelHistory = undefined;
+      void serial.run(() => journal.flush());
     });
   }
 
