@@ -14,6 +14,7 @@ import { type Daemon, createDaemon } from "@wkfs/core/daemon";
 import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, testContext } from "@wkfs/core/testing";
 import { afterAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { admit } from "../cli/src/plugin-install/admission.ts";
 import { parseYaml } from "../core/src/config/source.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -266,7 +267,7 @@ describe("the plugins of PLUGINS.md", () => {
 
   it("the package has what the installer asks for", () => {
     const description = JSON.parse(ofLanguage("json").find(({ page }) => page === "PLUGINS.md")!.text) as object;
-    expect(description).toMatchObject({ type: "module", oclif: {}, wkfs: { apiVersion: 1 } });
+    expect(admit(description, "PLUGINS.md")).toMatchObject({ use: "json-post", kind: "notifier" });
   });
 });
 

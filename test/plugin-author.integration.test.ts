@@ -186,6 +186,9 @@ describe.concurrent("the author of a plugin", () => {
     const again = await host.wkfs("plugins", "create", "my-store", "--kind", "store");
     expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining("is there already") as unknown });
 
+    const bundled = await host.wkfs("plugins", "create", "exec", "--kind", "store");
+    expect(bundled).toMatchObject({ code: 2, stderr: expect.stringContaining("comes with wkfs") as unknown });
+
     await configured(host, {
       firewall: `[{ use: my-firewall, path: ${host.path("leases")} }]`,
       store: `{ use: my-store, path: ${host.path("store.json")} }`,

@@ -2,12 +2,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type AnyPlugin, WkfsError, messageOf } from "@wkfs/core";
-import { z } from "zod";
 import { lendCore } from "./lend-core.ts";
 import { admit } from "./plugin-install/admission.ts";
+import { entryFile } from "./plugin-install/entry.ts";
 import { type Installed, installedIn, pick, refuseUntrusted } from "./plugin-install/installed.ts";
-
-const entrySchema = z.looseObject({ exports: z.unknown(), main: z.string().optional() });
 
 /**
  * Imports the installed plugin that `use:` means, or gives undefined when there is none. Nothing of a package
@@ -45,9 +43,8 @@ export async function descriptionOf({ name, root }: Installed): Promise<unknown>
 export async function importPackage(plugin: Installed): Promise<AnyPlugin> {
   const description = await descriptionOf(plugin);
   const { name, version, use, kind } = admit(description, plugin.root);
-  const { exports, main } = entrySchema.parse(description);
   lendCore();
-  const entry = join(plugin.root, entryOf(exports) ?? main ?? "index.js");
+  const entry = join(plugin.root, entryFile(description));
   const imported = ((await import(pathToFileURL(entry).href)) as { readonly default?: unknown }).default;
   const said = `${name} ${version}`;
   if (!isPlugin(imported)) {
@@ -63,18 +60,6 @@ export async function importPackage(plugin: Installed): Promise<AnyPlugin> {
     throw refusal(`${said} is a ${imported.kind}, and its package.json says ${kind}`, "Ask its author to mend that.");
   }
   return imported;
-}
-
-/** The file that `import` would take, from `exports` in its usual forms. */
-function entryOf(exports: unknown): string | undefined {
-  if (typeof exports === "string") return exports;
-  if (typeof exports !== "object" || exports === null) return undefined;
-  for (const [condition, value] of Object.entries(exports)) {
-    if (![".", "node", "import", "default", "module-sync"].includes(condition)) continue;
-    const entry = entryOf(value);
-    if (entry !== undefined) return entry;
-  }
-  return undefined;
 }
 
 function isPlugin(value: unknown): value is AnyPlugin {

@@ -85,6 +85,14 @@ describe("plugins", () => {
     },
   );
 
+  it("are not used by the name of their package, and the hint says how", async () => {
+    await install({ name: "wkfs-plugin-slack" });
+    await expect(loadPlugins(use("wkfs-plugin-slack"), source, dataDir)).rejects.toMatchObject({
+      code: "PLUGIN_INVALID",
+      hint: "Write: use: slack",
+    });
+  });
+
   it.each([
     ["another name", { plugin: "other" }],
     ["no plugin", { code: "export default 1" }],

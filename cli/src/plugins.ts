@@ -1,6 +1,7 @@
 import { type AnyPlugin, WkfsError, messageOf } from "@wkfs/core";
-import { ROOT_DATA_DIR } from "./data-dir.ts";
 import type { ConfigSource, PluginUse } from "@wkfs/core/config";
+import { ROOT_DATA_DIR } from "./data-dir.ts";
+import { useOf } from "./plugin-install/package-name.ts";
 
 /** The plugins that come with wkfs. Each is imported only when a configuration uses it. */
 const BUNDLED: Readonly<Record<string, () => Promise<{ readonly default: AnyPlugin }>>> = {
@@ -66,6 +67,10 @@ async function loadPlugin(use: string, dataDir: string): Promise<AnyPlugin> {
   const { importInstalled } = await import("./installed-plugins.ts");
   const plugin = await importInstalled(use, dataDir);
   if (plugin === undefined) {
+    const short = useOf(use);
+    if (short !== undefined) {
+      throw new WkfsError("PLUGIN_INVALID", "this is the name of a package", { hint: `Write: use: ${short}` });
+    }
     throw new WkfsError("PLUGIN_INVALID", `neither bundled nor installed in ${dataDir}`, {
       hint: `Install it with: ${installCommand(use, dataDir)} (Bundled are ${bundledNames().join(", ")}.)`,
     });

@@ -114,18 +114,22 @@ export class NpmRegistry implements AsyncDisposable {
   }
 }
 
-/** Writes a tarball as `npm pack` does, into `dir`, and gives its path. */
-export async function tarballOf(made: Package, dir: string): Promise<string> {
+/** Writes a tarball as `npm pack` does, into `dir`, and gives its path. With another package hidden in it, for attacks. */
+export async function tarballOf(made: Package, dir: string, hidden?: Package): Promise<string> {
   const folder = await mkdtemp(join(dir, "package-"));
   await folderOf(made, join(folder, "package"));
+  if (hidden !== undefined) await folderOf(hidden, join(folder, "hidden"));
   const file = join(folder, "package.tgz");
-  await create({ file, cwd: folder, gzip: true, portable: true }, ["package"]);
+  await create({ file, cwd: folder, gzip: true, portable: true }, [
+    "package",
+    ...(hidden === undefined ? [] : ["hidden"]),
+  ]);
   return file;
 }
 
 /** Writes a package's folder. */
 export async function folderOf(made: Package, folder: string): Promise<void> {
-  const files = { ...made.files, "package.json": JSON.stringify(descriptionOf(made)) };
+  const files = { "package.json": JSON.stringify(descriptionOf(made)), ...made.files };
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), text);

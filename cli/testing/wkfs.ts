@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
-const RUN = join(import.meta.dirname, "..", "bin", "run.js");
+/** The program `wkfs`. */
+export const RUN = join(import.meta.dirname, "..", "bin", "run.js");
 const RECORD = join(import.meta.dirname, "record-modules.js");
 
 /** Nobody answers there: a test that installs something brings its own registry. */

@@ -8,7 +8,8 @@ const names = z.record(z.string(), z.unknown()).optional();
 /** Of a package.json, what decides whether the package is a plugin for this wkfs. */
 const descriptionSchema = z.looseObject({
   name: z.string(),
-  version: z.string(),
+  // It becomes a part of a file's name.
+  version: z.string().regex(/^\d+\.\d+\.\d+[\w.+-]{0,100}$/),
   wkfs: z.unknown().optional(),
   dependencies: names,
   optionalDependencies: names,

@@ -54,7 +54,7 @@ export function inspectionText(inspection: Inspection): string {
     ["description", inspection.description],
     ["from", origin === undefined ? from : `${from} ${origin}`],
     ["folder", folder],
-    ["used", used === undefined ? "not known, there is no configuration" : used ? usedAt.join(", ") : "no"],
+    ["used", used === undefined ? "not known: no configuration could be read" : used ? usedAt.join(", ") : "no"],
     ["commands", commands.map((id) => `wkfs ${id.replaceAll(":", " ")}`).join(", ") || undefined],
     [
       "depends on",

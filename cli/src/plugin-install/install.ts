@@ -4,15 +4,35 @@ import { basename, join } from "node:path";
 import { WkfsError } from "@wkfs/core";
 import { z } from "zod";
 import { type Admitted, admit } from "./admission.ts";
-import { type Entry, installedIn, makeDataDir, record } from "./installed.ts";
+import { entryFile } from "./entry.ts";
+import { type Entry, installedIn, makeDataDir, record, refuseUntrusted } from "./installed.ts";
 import { npm } from "./npm.ts";
 import { useOf } from "./package-name.ts";
 import { inRegistry } from "./registry.ts";
-import type { PluginSource } from "./source.ts";
-import { descriptionIn } from "./tarball.ts";
+import { type PluginSource, sourceOf } from "./source.ts";
+import { contentOf } from "./tarball.ts";
 
 /** The tarballs of what is installed: npm asks for them again when the next plugin comes. */
 const TARBALLS = "tarballs";
+
+/** Installs what is written after `wkfs plugins install`, one after the other, and calls `tell` after each. */
+export async function installPlugins(
+  texts: readonly string[],
+  dataDir: string,
+  bundled: readonly string[],
+  tell: (plugin: Admitted) => void,
+): Promise<readonly Admitted[]> {
+  refuseUntrusted(dataDir);
+  // All are understood before the first is installed.
+  const sources = await Promise.all(texts.map((text) => sourceOf(text, process.cwd())));
+  const installed: Admitted[] = [];
+  for (const source of sources) {
+    const plugin = await installPlugin(source, dataDir, bundled);
+    installed.push(plugin);
+    tell(plugin);
+  }
+  return installed;
+}
 
 /**
  * Installs a plugin. Whatever it comes from becomes one tarball in the data directory; its package.json is checked, and then
@@ -30,17 +50,11 @@ export async function installPlugin(
   const incoming = await mkdtemp(join(dataDir, ".incoming-"));
   try {
     const { tarball, what, entry } = await fetched(source, dataDir, incoming, bundled);
-    const plugin = admit(await descriptionIn(tarball, what), what);
+    const { description, files } = await contentOf(tarball, what);
+    const plugin = admit(description, what);
+    refuseUnbuilt(entryFile(description), files, what);
     await refuseTwice(plugin, dataDir, bundled);
-    const hash = createHash("sha256")
-      .update(await readFile(tarball))
-      .digest("hex")
-      .slice(0, 16);
-    const kept = join(
-      dataDir,
-      TARBALLS,
-      `${plugin.name.replace("@", "").replace("/", "-")}-${plugin.version}-${hash}.tgz`,
-    );
+    const kept = join(dataDir, TARBALLS, nameFor(plugin, await readFile(tarball)));
     await mkdir(join(dataDir, TARBALLS), { recursive: true });
     await rename(tarball, kept);
     await putInPlace(plugin, kept, dataDir);
@@ -56,6 +70,12 @@ export async function installPlugin(
 export async function removePackage(name: string, dataDir: string): Promise<void> {
   await npm(dataDir, "uninstall", name);
   await sweepTarballs(dataDir);
+}
+
+/** Of its content too: npm takes a file of the same name for the same file. */
+function nameFor({ name, version }: Admitted, content: Buffer): string {
+  const hash = createHash("sha256").update(content).digest("hex").slice(0, 16);
+  return `${name.replace("@", "").replace("/", "-")}-${version}-${hash}.tgz`;
 }
 
 interface Fetched {
@@ -99,6 +119,13 @@ const packSchema = z.tuple([z.looseObject({ filename: z.string() })]);
 async function packed(spec: string, dataDir: string, into: string): Promise<string> {
   const [{ filename }] = packSchema.parse(await npm(dataDir, "pack", spec, `--pack-destination=${into}`));
   return join(into, basename(filename));
+}
+
+function refuseUnbuilt(entry: string, files: ReadonlySet<string>, what: string): void {
+  if (files.has(entry)) return;
+  throw new WkfsError("PLUGIN_INVALID", `${what} has no ${entry}, which its package.json says is its code`, {
+    hint: "Build it first: npm run build. Scripts that build are not run on installing.",
+  });
 }
 
 function refuseBundled(name: string, use: string | undefined, bundled: readonly string[]): void {

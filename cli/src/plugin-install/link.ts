@@ -7,6 +7,7 @@ import { installedIn, makeDataDir, record, refuseUntrusted } from "./installed.t
 
 /** Makes a folder's package a plugin, where it is. Throws `PLUGIN_INVALID`. */
 export async function linkPlugin(folder: string, dataDir: string, bundled: readonly string[]): Promise<Admitted> {
+  refuseUntrusted(dataDir);
   const root = resolve(folder.replace(/^file:(?=[^/])/, ""));
   const description = await readFile(join(root, "package.json"), "utf8").catch((error: unknown) => {
     throw new WkfsError("PLUGIN_INVALID", `${root} is no folder of a package: ${messageOf(error)}`, {

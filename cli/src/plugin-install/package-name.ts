@@ -11,7 +11,7 @@ export function useOf(packageName: string): string | undefined {
 /** The packages that a name may mean, first the one that is meant when it is there; none when it may mean nothing. */
 export function packagesCalled(name: string): readonly string[] {
   if (useOf(name) !== undefined) return [name];
-  return /^[a-z0-9][a-z0-9._-]{0,99}$/.test(name) ? [`@wkfs/${name}`, `wkfs-plugin-${name}`] : [];
+  return /^(?!wkfs-plugin-)[a-z0-9][a-z0-9._-]{0,99}$/.test(name) ? [`@wkfs/${name}`, `wkfs-plugin-${name}`] : [];
 }
 
 export const NAMING =

@@ -5,6 +5,7 @@ import * as Flags from "@oclif/core/flags";
 import { WkfsError } from "@wkfs/core";
 import { WkfsCommand } from "../../command.ts";
 import { exitCodesHelp } from "../../exit-codes.ts";
+import { bundledNames } from "../../plugins.ts";
 import { KINDS, filesOf, packageNameOf } from "../../plugin-package/plugin-package.ts";
 
 export default class PluginsCreateCommand extends WkfsCommand {
@@ -32,6 +33,11 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
     if (!/^[a-z0-9][a-z0-9-]{0,59}$/.test(name)) {
       throw new WkfsError("CONFIG_INVALID", `"${name}" is no name for a plugin`, {
         hint: "Give small letters, digits and dashes, at most 60.",
+      });
+    }
+    if (bundledNames().includes(name)) {
+      throw new WkfsError("CONFIG_INVALID", `"${name}" comes with wkfs: nobody could use another of that name`, {
+        hint: "Give another name.",
       });
     }
     const folder = resolve(flags.dir, packageNameOf(name));

@@ -33,19 +33,11 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unreachable")}`;
 
   async run(): Promise<object> {
     const { argv } = await this.parse(PluginsInstallCommand);
-    const [{ sourceOf }, { installPlugin }] = await Promise.all([
-      import("../../plugin-install/source.ts"),
-      import("../../plugin-install/install.ts"),
-    ]);
+    const { installPlugins } = await import("../../plugin-install/install.ts");
     const { dataDir } = this.config;
-    // All are understood before the first is installed.
-    const sources = await Promise.all(argv.map((text) => sourceOf(String(text), process.cwd())));
-    const installed = [];
-    for (const source of sources) {
-      const plugin = await installPlugin(source, dataDir, bundledNames());
-      installed.push(plugin);
-      this.log(`Installed: ${plugin.name} ${plugin.version} in ${dataDir}`);
-    }
+    const tell = ({ name, version }: { name: string; version: string }) =>
+      this.log(`Installed: ${name} ${version} in ${dataDir}`);
+    const installed = await installPlugins(argv.map(String), dataDir, bundledNames(), tell);
     const names = installed.map(({ use }) => `use: ${use}`).join(", ");
     this.log(`Next: configure it (${names}), run \`wkfs config check\`, and start the daemon again`);
     return { dataDir, installed };
