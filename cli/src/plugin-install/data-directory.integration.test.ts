@@ -61,7 +61,8 @@ describe.skipIf(lack !== undefined)(`the data directory of root${lack ? ` (${lac
       const [program, ...args] = OWN_VAR_LIB;
       const wkfs = [process.execPath, RUN, "plugins"].join(" ");
       const text = lines.replaceAll("wkfs-plugins", wkfs);
-      const env = { PATH: process.env["PATH"], HOME: host.dir };
+      const nowhere = { npm_config_registry: "http://127.0.0.1:1/", npm_config_fetch_retries: "0" };
+      const env = { ...nowhere, PATH: process.env["PATH"], HOME: host.dir };
       return await promisify(execFile)(program!, [...args, "sh", "-ec", text], { cwd: host.dir, env });
     };
     const { stdout } = await root("wkfs-plugins install ./mine; ls /var/lib/wkfs/node_modules; wkfs-plugins");
