@@ -1,6 +1,7 @@
 import type {
   AttachOptions,
   Firewall,
+  FirewallAttached,
   FirewallCapabilities,
   FirewallChange,
   FirewallCheck,
@@ -49,7 +50,7 @@ export class MemoryFirewall implements Firewall {
     };
   }
 
-  async attach({ guardUntil }: AttachOptions = {}): Promise<void> {
+  async attach({ guardUntil }: AttachOptions = {}): Promise<FirewallAttached | void> {
     this.guardUntil = guardUntil;
     this.missing = [];
     this.attached += 1;

@@ -64,7 +64,7 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
       (config, clock, log, abort, store, all, notifiers, transport) => {
         const book = new LeaseBook();
         const policy = new Policy(config);
-        const firewalls = new Firewalls(all, log);
+        const firewalls = new Firewalls(all, clock, log);
         const notifications = new Notifications(notifiers, store, hostname(), clock, log);
         const serial = new Serial();
         const feed = new Feed<WkfsEvent>();
