@@ -105,6 +105,17 @@ export class Site {
     }
   }
 
+  /** When the leases that are in the store end, by their address (ms since the epoch). */
+  async deadlines(): Promise<ReadonlyMap<string, number>> {
+    const store = new SqliteStore(this.store);
+    await store.open();
+    try {
+      return new Map((await store.leases()).map(({ address, deadline }) => [address.text, deadline]));
+    } finally {
+      await store.close();
+    }
+  }
+
   /** How many leases the kernel holds. */
   async held(): Promise<number> {
     const { server } = this;

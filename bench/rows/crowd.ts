@@ -38,6 +38,11 @@ export class Crowd {
     this.#open = count;
   }
 
+  /** Opens so many for so many seconds. */
+  async openFor(count: number, seconds: number): Promise<void> {
+    await this.#ask(0, count, seconds);
+  }
+
   /** New leases a second. */
   async open(count: number): Promise<number> {
     await delay(Math.max(0, this.#endsAt + AFTER - Date.now()));

@@ -7,7 +7,7 @@ import { spread } from "../measure.ts";
 import { atMost } from "../row.ts";
 import { type FirewallName, Site, UDP_PORT } from "../site.ts";
 import type { Program } from "../program.ts";
-import { SERVER, type Stage } from "../stage.ts";
+import { SERVER, type Stage, clientAddress } from "../stage.ts";
 import { Crowd } from "./crowd.ts";
 import { NaiveRules } from "./naive-rules.ts";
 
@@ -15,6 +15,8 @@ import { NaiveRules } from "./naive-rules.ts";
 const WATCHED = 100;
 /** Milliseconds from the seeding until all end together: the daemon starts meanwhile. */
 const LEAD = 6000;
+/** Seconds that leases last which are opened by knocks: all are open long before the first ends. */
+const TIME = 4;
 /** Milliseconds before and after the deadline in which packets are sent, and the daemon is asked. */
 const BEFORE = 300;
 const AFTER = 1500;
@@ -28,7 +30,11 @@ interface Ended {
   readonly deafness: number;
 }
 
-/** Leases that end at the same moment: when the last one is shut, and how long the daemon does not answer. */
+/**
+ * Leases that end together: when the last one is shut, each by its own deadline, and how long the daemon does not answer.
+ * They were opened by knocks, as fast as the daemon takes them; or a daemon that was started on an empty kernel, as after a
+ * reboot, has written them again, and all have the same deadline.
+ */
 export const ending: Family = {
   name: "ending",
   async measure(bench) {
@@ -46,38 +52,45 @@ async function measureOne(bench: Bench, id: string, firewall: FirewallName, coun
   const sample = naiveSample(scale.quick);
   const naive = new NaiveRules(await stage.host(), UDP_PORT);
   const watched = await Watched.make(stage, id.replace("/", "-"), firewall);
-  const ended: Ended[] = [];
+  const ended = { knocks: [] as Ended[], reboot: [] as Ended[] };
+  const side = (name: keyof typeof ended) => async () => {
+    const one = await watched.endTogether(count, name);
+    ended[name].push(one);
+    return one.lag;
+  };
   const { spawned } = await bench.rounds({
-    wkfs: async () => {
-      ended.push(await watched.endTogether(count));
-      return ended.at(-1)!.lag;
-    },
+    knocks: side("knocks"),
+    reboot: side("reboot"),
     spawned: async () => {
       await naive.fill(count);
       return (await naive.close(sample)) * count;
     },
   });
-  const counted = ended.slice(-scale.rounds);
   const many = count.toLocaleString("en");
   const targets = count === 10_000 ? [atMost(50)] : [];
-  bench.report(
-    {
-      id: `${id}/lag`,
-      what: `${many} ending together: the last is shut after its deadline, ${firewall}`,
-      unit: "ms",
-      value: spread(counted.map(({ lag }) => lag)),
-      reference: { what: `spawned \`iptables -D\` for all, reckoned from ${sample}`, value: spawned },
-      targets,
-    },
-    {
-      id: `${id}/deafness`,
-      what: `${many} ending together: the longest answer of the daemon, ${firewall}`,
-      unit: "ms",
-      value: spread(counted.map(({ deafness }) => deafness)),
-      reference: { what: `spawned \`iptables -D\` for all, reckoned from ${sample}`, value: spawned },
-      targets,
-    },
-  );
+  const reference = { what: `spawned \`iptables -D\` for all, reckoned from ${sample}`, value: spawned };
+  for (const [name, how] of [
+    ["knocks", "opened by knocks"],
+    ["reboot", "written again after a reboot"],
+  ] as const) {
+    const counted = ended[name].slice(-scale.rounds);
+    const what = `${many} ending together, ${how}`;
+    const row = { unit: "ms", reference, targets } as const;
+    bench.report(
+      {
+        ...row,
+        id: `${id}/${name}-lag`,
+        what: `${what}: the last is shut after its deadline, ${firewall}`,
+        value: spread(counted.map(({ lag }) => lag)),
+      },
+      {
+        ...row,
+        id: `${id}/${name}-deafness`,
+        what: `${what}: the longest answer of the daemon, ${firewall}`,
+        value: spread(counted.map(({ deafness }) => deafness)),
+      },
+    );
+  }
 }
 
 /** A server with a daemon for each round, and who watches it. */
@@ -103,28 +116,28 @@ class Watched {
     return new Watched(stage, site, sink, await start("probes", site.client));
   }
 
-  async endTogether(count: number): Promise<Ended> {
-    const deadline = Date.now() + LEAD;
-    await this.#site.seed(count, deadline);
+  async endTogether(count: number, how: "knocks" | "reboot"): Promise<Ended> {
+    if (how === "reboot") await this.#site.seed(count, Date.now() + LEAD);
     const daemon = await this.#site.daemon();
     const crowd = await Crowd.gather(this.#stage, this.#site);
-    if (Date.now() > deadline - BEFORE) throw new Error("the daemon was ready too late");
+    if (how === "knocks") await crowd.openFor(count, TIME);
+    const clients = Array.from({ length: WATCHED }, (_, index) => Math.floor((index * count) / WATCHED));
+    const known = await this.#site.deadlines();
+    const deadlines = clients.map((index) => known.get(clientAddress(index)) ?? 0);
+    const [first, final] = [Math.min(...deadlines), Math.max(...deadlines)];
+    if (Date.now() > first - 2 * BEFORE) throw new Error("the leases were there too late");
     // What is done for the first time takes longer.
-    await crowd.longestWait(deadline - BEFORE);
+    await crowd.longestWait(first - BEFORE);
     const epoch = Date.now() - Number(process.hrtime.bigint()) / 1e6;
     const before = await this.#sink.ask<SinkReply>({ last: true } satisfies SinkRequest);
-    const request = {
-      clients: Array.from({ length: WATCHED }, (_, index) => Math.floor((index * count) / WATCHED)),
-      server: SERVER,
-      port: UDP_PORT,
-      from: deadline - BEFORE / 2,
-      until: deadline + AFTER,
-    } satisfies ProbesRequest;
-    const [, deafness] = await Promise.all([this.#probes.ask(request), crowd.longestWait(deadline + AFTER)]);
+    const [from, until] = [first - BEFORE / 2, final + AFTER];
+    const request = { clients, server: SERVER, port: UDP_PORT, from, until } satisfies ProbesRequest;
+    const [, deafness] = await Promise.all([this.#probes.ask(request), crowd.longestWait(until)]);
     const { last, packets } = await this.#sink.ask<SinkReply>({ last: true } satisfies SinkRequest);
     if (packets < before.packets + WATCHED) throw new Error("the ports were not open before the deadline");
     await crowd.end();
     await daemon.end();
-    return { lag: epoch + Number(last) / 1e6 - deadline, deafness };
+    const lags = clients.map((index, at) => epoch + Number(last[clientAddress(index)]) / 1e6 - deadlines[at]!);
+    return { lag: Math.max(...lags), deafness };
   }
 }

@@ -77,6 +77,18 @@ export function firewallSuite(name: string, runner: TestRunner, prepare: () => P
       if (unlimited !== undefined) assert.notEqual(limited, unlimited);
     });
 
+    test("attach never says that no lease stands when one does", async (firewall, subject) => {
+      await firewall.attach();
+      const standing = lease(firewall, 1, "tcp", 22, subject.now() + 60_000);
+      await firewall.apply(change({ open: [standing] }));
+      assert.notEqual((await firewall.attach())?.empty, true);
+      await firewall.release();
+      const next = await subject.make();
+      assert.notEqual((await next.attach())?.empty, true);
+      await expectHeld(next, [standing]);
+      await next.detach();
+    });
+
     test("apply opens, list reads it back with the time left", async (firewall, subject) => {
       await firewall.attach();
       const leases = [
@@ -174,6 +186,21 @@ export function firewallSuite(name: string, runner: TestRunner, prepare: () => P
       assert.ok(performance.now() - start < APPLY_LIMIT, `core waits for apply ${APPLY_LIMIT / 1000} s and no longer`);
       assert.equal((await firewall.list()).leases.length, 3000);
       await firewall.apply(change({ close: leases, before: leases }));
+      await expectHeld(firewall, []);
+    });
+
+    test("as many changes as it has lanes go at the same time, and a check beside them", async (firewall, subject) => {
+      const { lanes = 1 } = firewall.capabilities;
+      await firewall.attach();
+      const leases = Array.from({ length: 600 * lanes }, (_, host) =>
+        lease(firewall, host + 1, "tcp", 22, subject.now() + 600_000),
+      );
+      const parts = Array.from({ length: lanes }, (_, lane) => leases.slice(lane * 600, lane * 600 + 600));
+      const look = () => (lanes > 1 ? firewall.check() : undefined);
+      const [checked] = await Promise.all([look(), ...parts.map((open) => firewall.apply(change({ open })))]);
+      assert.deepEqual(checked?.missing ?? [], []);
+      assert.equal((await firewall.list()).leases.length, leases.length);
+      await Promise.all(parts.map((close) => firewall.apply(change({ close, before: close }))));
       await expectHeld(firewall, []);
     });
 

@@ -1,6 +1,7 @@
 import type {
   AttachOptions,
   Firewall,
+  FirewallAttached,
   FirewallCapabilities,
   FirewallChange,
   FirewallCheck,
@@ -100,7 +101,7 @@ export class MemoryFirewall implements Firewall {
     return this.#chain.guardUntil;
   }
 
-  async attach({ guardUntil }: AttachOptions = {}): Promise<void> {
+  async attach({ guardUntil }: AttachOptions = {}): Promise<FirewallAttached | void> {
     this.#chain.guardUntil = guardUntil;
     this.missing = [];
     this.attached += 1;

@@ -72,7 +72,7 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         const store = timedStore(nameOf("store", keeper), keeper);
         const transport = timedTransport(nameOf("transport", carrier), carrier);
         const book = new LeaseBook();
-        const firewalls = new Firewalls(all, log);
+        const firewalls = new Firewalls(all, clock, log);
         const notifications = new Notifications(notifiers, store, hostname(), clock, log);
         const serial = new Serial();
         const feed = new Feed<WkfsEvent>();

@@ -2,8 +2,8 @@ import type { AddressFamily } from "../model/address.ts";
 import { type KernelLease, type Lease, type LeaseKey, leaseId } from "../model/lease.ts";
 
 /**
- * Writes leases into one packet filter. Calls never overlap: core makes the next one when the last
- * has settled.
+ * Writes leases into one packet filter. Calls do not overlap: core makes the next one when the last
+ * has settled, but where there are `lanes`.
  *
  * 1. `attach` once, then again whenever `check` or `list` finds something missing.
  * 2. `apply`, `check` and `list` in any order while attached.
@@ -19,9 +19,10 @@ export interface Firewall {
   /**
    * Makes what leases hang on (chain, set, jump), or adopts what a former run left, leases included.
    * Idempotent; there is no moment in which a protected port is open. Undone by `detach`.
-   * Resolves when the kernel holds all of it. Each call says anew for how long, and `check` goes by the last one.
+   * Resolves when the kernel holds all of it; with `empty` when it is sure that no lease stands, which core then need not
+   * find out by reading. Each call says anew for how long, and `check` goes by the last one.
    */
-  attach(options?: AttachOptions): Promise<void>;
+  attach(options?: AttachOptions): Promise<FirewallAttached | void>;
 
   /**
    * Opens and closes leases as one transaction: all of it or none. Opening an open lease moves its
@@ -67,16 +68,31 @@ export interface AttachOptions {
 export interface FirewallCapabilities {
   /** Which addresses it can hold leases for. A lease goes to every firewall that takes its family. */
   readonly families: readonly AddressFamily[];
-  /** Who ends a lease: `kernel`, also when the daemon is dead; or `core`, which then calls `apply`. */
+  /** Who ends a lease: `kernel`, also when the daemon is dead; or `core`, which then calls `apply`. See `step`. */
   readonly expiry: "kernel" | "core";
   /** Largest time left that the kernel takes, in seconds. */
   readonly maxTimeout: number;
-  /** Steps in which the kernel counts time left, in milliseconds; time left is rounded up to them. */
+  /** Steps in which the time left is read back, in milliseconds, and the largest to which it is rounded up when it is written. */
   readonly resolution: number;
+  /**
+   * Steps to which the time left is rounded up when a lease is written, in milliseconds: with it the kernel is trusted to end
+   * by itself what it ends within 40 ms of its deadline, and core closes only the rest. Where it is absent core closes every lease.
+   */
+  readonly step?: number;
+  /**
+   * How many calls of `apply` it takes at the same time, of hundreds of leases each and none in common; one where it is absent.
+   * Where there are several, `check` as well may be called while `apply` is under way.
+   */
+  readonly lanes?: number;
   /** Whether a lease may be for more than one host. */
   readonly prefixes: boolean;
   /** Whether `attach` takes `guardUntil`. Without it a guard that locks its administrator out is ended by a process alone. */
   readonly guardUntil?: boolean;
+}
+
+export interface FirewallAttached {
+  /** Whether it made what leases hang on anew, or found it without any. */
+  readonly empty: boolean;
 }
 
 /** One transaction. No key stands in it twice. */

@@ -104,23 +104,27 @@ export class Daemon extends Role<WkfsEvent> {
   }
 
   async #startParts(): Promise<void> {
-    const { book, policy, store, firewalls, transport, transactions, notifications, reconcile, clock, log } =
-      this.#parts;
+    const { policy, store, firewalls, transport, transactions, notifications, reconcile, clock, log } = this.#parts;
     const { expiry, journal, serial } = this.#parts;
     await store.open();
     this.#undo.push({ what: "store", run: () => store.close() });
 
-    const now = clock.now();
-    const { standing, ended, change, cut } = takenOver(await store.leases(), policy, now);
-    book.put(standing);
-    const append = ended.length > 0 ? [{ type: "expired", time: now, leases: ended } as const] : [];
-    await store.write({ ...change, append, enqueue: notifications.address(append), forgetBefore: now - HISTORY });
-
     // Stopped last: it has to tell of what happens until then, and no door waits for it.
     this.#undo.push({ what: "notifications", run: () => notifications.stop() });
     this.#undo.push({ what: "firewalls", run: () => this.#release() });
-    await reconcile.begin(cut);
-    this.#undo.push({ what: "reconcile", run: async () => reconcile.stop() });
+    // The programs of the packet filter work while the store is read; the doors are guarded before one is opened.
+    const attached = Promise.allSettled([reconcile.attach()]);
+    const read = await Promise.allSettled([store.leases()]);
+    const [[guarded], [known]] = [await attached, read];
+    if (known.status === "rejected") throw known.reason;
+    if (guarded.status === "rejected") throw guarded.reason;
+
+    const now = clock.now();
+    const { standing, ended, change, cut } = takenOver(known.value, policy, now);
+    const append = ended.length > 0 ? [{ type: "expired", time: now, leases: ended } as const] : [];
+    await store.write({ ...change, append, enqueue: notifications.address(append), forgetBefore: now - HISTORY });
+    await reconcile.begin(standing, cut);
+    this.#undo.push({ what: "reconcile", run: () => reconcile.stop() });
     this.#warnOfFamilies();
 
     await notifications.start();

@@ -2,14 +2,15 @@ import type { Clock, Logger } from "../contracts/plugin.ts";
 import { messageOf } from "../model/errors.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import { type Lease, leaseId } from "../model/lease.ts";
-import type { Firewalls } from "./firewalls.ts";
+import { type Firewalls, inParts } from "./firewalls.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseBook } from "./lease-book.ts";
 import type { Notifications } from "./notifications.ts";
 import type { Serial } from "./serial.ts";
 
-/** Most leases that are shut, or written off, in one turn: knocks that wait are answered in between. */
-const BATCH = 250;
+/** Most leases that are shut in one turn, and that are written off in one: knocks that wait are answered in between. */
+const CLOSE = 1000;
+const WRITE_OFF = 250;
 /** Milliseconds after which a failed closing is tried again. */
 const RETRY = 1000;
 /** A timer of Node's holds 24.8 days at most; a lease that lasts longer is looked at again then. */
@@ -27,7 +28,7 @@ export interface ExpiryParts {
 
 /**
  * Ends leases on their deadline: takes them out of the packet filter, where the kernel has not done so
- * already, and out of the book; once every door is shut, out of the store as well. A closing that fails is tried again
+ * by itself, and out of the book; once every door is shut, out of the store as well. A closing that fails is tried again
  * until it succeeds.
  */
 export class Expiry {
@@ -35,6 +36,8 @@ export class Expiry {
   /** What is shut, and still in the store. */
   #shut: Extract<WkfsEvent, { readonly type: "expired" }>[] = [];
   #running = false;
+  /** Whether a turn waits in the queue: one is enough. */
+  #queued = false;
   #cancelTimer: (() => void) | undefined;
   #failing = false;
 
@@ -58,31 +61,41 @@ export class Expiry {
   /** Sets the one timer to the earliest deadline; to be called when the book may have another. */
   arm(least = 0): void {
     const { book, serial, clock } = this.#parts;
+    if (this.#queued) return;
     this.#cancelTimer?.();
-    const next = this.#shut.length > 0 ? 0 : book.nextDeadline();
+    const next = this.#shut.length > 0 ? 0 : book.nextDue();
     if (!this.#running || next === undefined) return;
     const wait = Math.min(Math.max(least, next - clock.now()), LONGEST_WAIT);
-    this.#cancelTimer = clock.setTimer(wait, () => void serial.run(() => this.#turn()));
+    this.#cancelTimer = clock.setTimer(wait, () => {
+      this.#queued = true;
+      void serial.run(() => this.#turn());
+    });
   }
 
   async #turn(): Promise<void> {
     const { book, clock } = this.#parts;
+    this.#queued = false;
     // Those that could not be closed are the earliest, and must not stand in the way of the others.
-    const ended = book.ended(clock.now(), this.#failing ? Infinity : BATCH);
-    if (ended.length > 0) await this.#close(ended);
-    if (ended.length === 0 || this.#failing) await this.#writeOff();
+    const { shut, open } = book.ended(clock.now(), clock.steady(), this.#failing ? Infinity : CLOSE);
+    this.#drop(shut);
+    if (open.length > 0) await this.#close(open);
+    if (shut.length + open.length === 0 || this.#failing) await this.#writeOff();
     this.arm(this.#failing ? RETRY : 0);
   }
 
-  async #close(ended: readonly Lease[]): Promise<void> {
-    const { book, firewalls, clock, log } = this.#parts;
-    const { closed, failures } = await firewalls.close(ended);
-    if (closed.length > 0) {
-      book.remove(closed);
-      this.#shut.push({ type: "expired", time: clock.now(), leases: closed });
-      log.info({ leases: closed.slice(0, 20).map(leaseId), count: closed.length }, "leases ended");
-    }
-    await this.#note(ended.length - closed.length, failures);
+  async #close(open: readonly Lease[]): Promise<void> {
+    const { closed, failures } = await this.#parts.firewalls.close(open);
+    this.#drop(closed);
+    await this.#note(open.length - closed.length, failures);
+  }
+
+  /** Takes what is shut out of the book. */
+  #drop(shut: readonly Lease[]): void {
+    const { book, clock, log } = this.#parts;
+    if (shut.length === 0) return;
+    book.remove(shut);
+    for (const leases of inParts(shut, WRITE_OFF)) this.#shut.push({ type: "expired", time: clock.now(), leases });
+    log.info({ leases: shut.slice(0, 20).map(leaseId), count: shut.length }, "leases ended");
   }
 
   /** Takes the leases of one turn that are shut out of the store, but for those that were opened anew meanwhile. */

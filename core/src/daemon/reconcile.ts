@@ -2,7 +2,7 @@ import type { Firewall } from "../contracts/firewall.ts";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import { messageOf } from "../model/errors.ts";
 import { type KernelLease, type Lease, leaseId } from "../model/lease.ts";
-import { type Firewalls, applyTo, whole } from "./firewalls.ts";
+import { type Firewalls, applyTo, inLanes, inParts, whole } from "./firewalls.ts";
 import type { LeaseBook } from "./lease-book.ts";
 import type { Named } from "../lifecycle/time-limit.ts";
 import type { Expiry } from "./expiry.ts";
@@ -17,8 +17,16 @@ const COMPARE_EVERY = 60_000;
 const COMPARE_SHARE = 0.01;
 /** So many leases are compared at the start without asking whether they need to be. */
 const FEW = 10_000;
-/** Most leases that one change mends: a kernel counts their time from when it has read all of them. */
-const PART = 2_000;
+/**
+ * Most leases that one change mends. A kernel counts their time from when it has read all of them: where it counts finely,
+ * they are few enough to end on time.
+ */
+const PART = 10_000;
+const PUNCTUAL_PART = 1_000;
+/** Leases that the book takes in one turn of the event loop. */
+const TURN = 5_000;
+/** Milliseconds in which a kernel counts that counts finely. */
+const FINE = 100;
 /** Milliseconds by which the kernel may be ahead of us with a lease that is just ending. */
 const SLACK = 250;
 /** Milliseconds by which the time of day must go back at once to be called a step: NTP's slewing stays below. */
@@ -42,46 +50,97 @@ export interface ReconcileParts {
 export class Reconcile {
   readonly #parts: ReconcileParts;
   readonly #failing = new Set<string>();
+  /** The firewalls that held nothing when their hooks were made. */
+  readonly #empty = new Set<string>();
   #cancelTimer: (() => void) | undefined;
   /** When everything is compared again, by the steady clock. */
   #compareAt = 0;
   /** What the time of day was ahead of the steady clock at the last look. */
   #offset: number | undefined;
+  #looking: Promise<void> | undefined;
   #stopped = false;
 
   constructor(parts: ReconcileParts) {
     this.#parts = parts;
   }
 
+  /** Makes the hooks of all; a failure is the start's failure. */
+  async attach(): Promise<void> {
+    const attach = async (firewall: Named<Firewall>) => {
+      const attached = await whole(firewall, "attach", () => firewall.plugin.attach());
+      if (attached?.empty === true) this.#empty.add(firewall.name);
+    };
+    const results = await Promise.allSettled(this.#parts.firewalls.all.map(attach));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
   /**
-   * Makes the hooks and brings every kernel to what the book says; a failure is the start's failure. Where many leases of
-   * a former run stand there still, as far as a quick look shows, a thorough one waits for the first round, unless
+   * Takes the leases of a former run over, into the book and every kernel; a failure is the start's failure. Where many of
+   * them stand there still, as far as a quick look shows, a thorough one waits for the first round, unless
    * `thorough` is set.
    */
-  async begin(thorough: boolean): Promise<void> {
-    this.#offset = this.#parts.clock.now() - this.#parts.clock.steady();
-    for (const firewall of this.#parts.firewalls.all) {
-      await whole(firewall, "attach", () => firewall.plugin.attach());
-      if (thorough || this.#parts.book.size <= FEW || (await this.#check(firewall)).lost) await this.#compare(firewall);
-      else this.#parts.transactions.suspect = true;
+  async begin(standing: readonly Lease[], thorough: boolean): Promise<void> {
+    const { firewalls, book, clock, transactions } = this.#parts;
+    this.#offset = clock.now() - clock.steady();
+    await Promise.all([this.#enter(standing), this.#fill(standing)]);
+    for (const firewall of firewalls.all) {
+      if (this.#empty.has(firewall.name)) continue;
+      if (thorough || book.size <= FEW || (await this.#check(firewall)).lost) await this.#compare(firewall);
+      else transactions.suspect = true;
     }
-    this.#compareAt = this.#parts.clock.steady() + COMPARE_EVERY;
+    this.#compareAt = clock.steady() + COMPARE_EVERY;
     this.#armTimer();
   }
 
-  stop(): void {
+  /** In turns, so that kernels get their leases meanwhile. */
+  async #enter(standing: readonly Lease[]): Promise<void> {
+    for (const leases of inParts(standing, TURN)) {
+      this.#parts.book.put(leases);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Gives every lease to those that hold none: there is nothing to compare with. */
+  async #fill(standing: readonly Lease[]): Promise<void> {
+    for (const firewall of this.#parts.firewalls.all) {
+      const { families } = firewall.plugin.capabilities;
+      const mine = standing.filter(({ address }) => families.includes(address.family));
+      if (this.#empty.has(firewall.name)) await this.#openAll(firewall, mine, () => []);
+    }
+  }
+
+  async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelTimer?.();
+    await this.#looking;
   }
 
   #armTimer(): void {
     if (this.#stopped) return;
     this.#cancelTimer = this.#parts.clock.setTimer(CHECK_EVERY, () => {
-      void this.#parts.serial.run(() => this.#round()).finally(() => this.#armTimer());
+      this.#looking = this.#lookAround().finally(() => this.#armTimer());
     });
   }
 
-  async #round(): Promise<void> {
+  /** Looks beside the knocks where a firewall allows it: only what does not seem sound is looked at with the queue held. */
+  async #lookAround(): Promise<void> {
+    const sound = new Set<string>();
+    for (const firewall of this.#parts.firewalls.all) {
+      if ((firewall.plugin.capabilities.lanes ?? 1) > 1 && (await this.#isSound(firewall))) sound.add(firewall.name);
+    }
+    await this.#parts.serial.run(() => this.#round(sound));
+  }
+
+  async #isSound(firewall: Named<Firewall>): Promise<boolean> {
+    try {
+      const { missing, lost } = await this.#check(firewall);
+      return missing.length === 0 && !lost;
+    } catch {
+      return false;
+    }
+  }
+
+  async #round(sound: ReadonlySet<string>): Promise<void> {
     if (this.#stopped) return;
     await this.#followClock();
     const started = this.#parts.clock.steady();
@@ -89,7 +148,7 @@ export class Reconcile {
     this.#parts.transactions.suspect = false;
     for (const firewall of this.#parts.firewalls.all) {
       try {
-        await this.#look(firewall, everything);
+        if (everything || !sound.has(firewall.name)) await this.#look(firewall, everything);
         this.#failing.delete(firewall.name);
       } catch (error) {
         this.#parts.transactions.suspect = true;
@@ -187,9 +246,9 @@ export class Reconcile {
     // A kernel that just moves a large set to more room passes over elements when it is read: what is missing twice is missing.
     if (first.length > 0 && differs.missing.length > 0) differs = compared([...first, ...(await read())]);
     const { foreign, missing, off } = differs;
-    for (const close of inParts(foreign)) await applyTo(firewall, { open: [], close, before: [] });
-    for (const open of inParts(missing)) await applyTo(firewall, { open, close: [], before: [] });
-    for (const open of inParts(off)) await applyTo(firewall, { open, close: [], before: open });
+    await inLanes(firewall, inParts(foreign, PART), (close) => applyTo(firewall, { open: [], close, before: [] }));
+    await this.#openAll(firewall, missing, () => []);
+    await this.#openAll(firewall, off, (open) => open);
     return [
       ...(missing.length > 0 ? [`${missing.length} lease(s) were missing`] : []),
       ...(off.length > 0 ? [`${off.length} lease(s) had another deadline`] : []),
@@ -197,6 +256,20 @@ export class Reconcile {
         ? [`${foreign.length} opening(s) were nobody's lease: ${foreign.slice(0, 5).map(leaseId).join(", ")}`]
         : []),
     ];
+  }
+
+  /** Opens leases of the book in one firewall; `before` gives those among them that are open there, of as many as one change takes. */
+  async #openAll(
+    firewall: Named<Firewall>,
+    leases: readonly Lease[],
+    before: (open: readonly Lease[]) => readonly Lease[],
+  ): Promise<void> {
+    const { step = Infinity } = firewall.plugin.capabilities;
+    await inLanes(firewall, inParts(leases, step < FINE ? PUNCTUAL_PART : PART), async (open) => {
+      const watched = this.#parts.firewalls.watch(firewall);
+      await applyTo(firewall, { open, close: [], before: before(open) });
+      this.#parts.book.put(open, watched());
+    });
   }
 }
 
@@ -231,9 +304,4 @@ function difference(
   }
   // A lease that is just ending is in the book, though no longer expected.
   return { missing, off, foreign: [...held].flatMap(([id, lease]) => (known(id) === undefined ? [lease] : [])) };
-}
-
-/** Of any number of leases as many at a time as one change takes within its time limit. */
-function* inParts<Key>(leases: readonly Key[]): Generator<readonly Key[]> {
-  for (let at = 0; at < leases.length; at += PART) yield leases.slice(at, at + PART);
 }

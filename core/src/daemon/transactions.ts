@@ -191,8 +191,9 @@ export class Transactions {
       tries.left = 0;
       return "store_failed";
     }
+    let ending;
     try {
-      await firewalls.apply(change);
+      ending = await firewalls.apply(change);
     } catch (error) {
       log.error({ error: messageOf(error) }, "the packet filter refused a change; nothing was opened");
       // It may hold half of it, where a back end could not undo what it had begun.
@@ -202,7 +203,7 @@ export class Transactions {
       await this.#forget(change, enqueue);
       return isWkfsError(error, "FIREWALL_FULL") ? "firewall_full" : "firewall_failed";
     }
-    book.put(open);
+    book.put(open, ending);
     return undefined;
   }
 

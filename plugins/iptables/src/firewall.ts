@@ -1,6 +1,7 @@
 import {
   type AttachOptions,
   type Firewall,
+  type FirewallAttached,
   type FirewallCapabilities,
   type FirewallChange,
   type FirewallCheck,
@@ -73,15 +74,16 @@ export class IptablesFirewall implements Firewall {
       families: [this.#family],
       expiry: this.#sets ? "kernel" : "core",
       maxTimeout: MAX_TIMEOUT,
-      resolution: this.#sets ? 1000 : 1,
       prefixes: false,
       guardUntil: true,
+      // Leases of a knock last whole seconds; with those that are written again, core sees how much too long.
+      ...(this.#sets ? { resolution: 1000, step: 1000, lanes: 2 } : { resolution: 1 }),
     };
   }
 
-  async attach({ guardUntil }: AttachOptions = {}): Promise<void> {
+  async attach({ guardUntil }: AttachOptions = {}): Promise<FirewallAttached> {
     this.#guardUntil = guardUntil;
-    if (this.#sets) await this.#attachSet();
+    const empty = this.#sets && (await this.#attachSet()) === 0;
     if (!this.#sets) {
       this.#context.log.warn(
         { chain: this.#config.chain },
@@ -89,8 +91,9 @@ export class IptablesFirewall implements Firewall {
       );
     }
     const ruleset = await this.#ruleset();
-    if (this.#missing(ruleset).length === 0) return;
-    await this.#netfilter.restore(attachTransaction(ruleset, this.#config, this.#rules, this.#sets));
+    if (this.#missing(ruleset).length > 0)
+      await this.#netfilter.restore(attachTransaction(ruleset, this.#config, this.#rules, this.#sets));
+    return { empty };
   }
 
   apply(change: FirewallChange): Promise<void> {
@@ -153,7 +156,8 @@ export class IptablesFirewall implements Firewall {
     return chainRules(this.#config, this.#context.protect, this.#sets, this.#guardUntil);
   }
 
-  async #attachSet(): Promise<void> {
+  /** Gives the number of its elements; undefined where there are no sets after all. */
+  async #attachSet(): Promise<number | undefined> {
     const { set, size, ipset } = this.#config;
     try {
       await this.#netfilter.createSet(set, size);
@@ -164,9 +168,10 @@ export class IptablesFirewall implements Firewall {
         "the kernel refuses sets",
       );
       this.#sets = false;
-      return;
+      return undefined;
     }
-    if ((await this.#netfilter.describeSet(set))?.fits === true) return;
+    const description = await this.#netfilter.describeSet(set);
+    if (description?.fits === true) return description.count;
     throw new WkfsError("FIREWALL_FAILED", `there is a set ${set} of another kind on this host`, {
       hint: `Give wkfs another one with \`set:\` in the configuration, or remove it with: ipset destroy ${set}`,
     });

@@ -11,8 +11,8 @@ const PROGRAMS = {
 /** Seconds that iptables waits for another program's lock (`-w`), where it has one. */
 const LOCK_WAIT = "5";
 /**
- * From so many lines on, a process of their own is cheaper than the one that is kept: that one acknowledges every line, which
- * costs 14 µs, and `ipset restore` 4 µs and 2 ms for the process.
+ * From so many lines on, and for a change beside another one, a process of their own is cheaper than the one that is kept: that
+ * one acknowledges every line, which costs 14 µs, and `ipset restore` 4 µs and 2 ms for the process.
  */
 const BULK = 128;
 
@@ -22,6 +22,7 @@ export function hostNetfilter(family: Family, log: Logger, prefix: readonly stri
   const session = new IpsetSession(prefix, log);
   /** The line that makes a set as it stands, by the name of the set. */
   const made = new Map<string, string>();
+  let busy = false;
 
   async function run(argv: readonly string[], input?: string): Promise<string> {
     const result = await execute([...prefix, ...argv], input);
@@ -71,7 +72,14 @@ export function hostNetfilter(family: Family, log: Logger, prefix: readonly stri
     async writeSet(commands) {
       // The name of a protocol it would look up in files, for every line: half of its time.
       const lines = commands.map((command) => command.replace(",tcp:", ",6:").replace(",udp:", ",17:"));
-      if (lines.length < BULK) return await session.run(lines);
+      if (lines.length < BULK && !busy) {
+        busy = true;
+        try {
+          return await session.run(lines);
+        } finally {
+          busy = false;
+        }
+      }
       // And it would ask the kernel for the type of the set, unless it has made the set itself: a quarter of what is left.
       const set = lines[0]!.split(" ", 2)[1]!;
       const first = made.get(set);

@@ -180,10 +180,10 @@ describe("what is written", () => {
     expect(changeCommands(layout, { ...change, before: change.open }, 0)).toBe(
       `add element inet wkfs wkfs_v4 {\n10.0.0.9 . 6 . 22,\n10.0.0.1 . 6 . 22\n}
 delete element inet wkfs wkfs_v4 {\n10.0.0.9 . 6 . 22,\n10.0.0.1 . 6 . 22\n}
-add element inet wkfs wkfs_v4 {\n10.0.0.1 . 6 . 22 timeout 60s20ms\n}
+add element inet wkfs wkfs_v4 {\n10.0.0.1 . 6 . 22 timeout 60s21ms\n}
 add element inet wkfs wkfs_v6 {\nfd91::2 . 17 . 1194,\nfd91::3 . 6 . 22\n}
 delete element inet wkfs wkfs_v6 {\nfd91::2 . 17 . 1194,\nfd91::3 . 6 . 22\n}
-add element inet wkfs wkfs_v6 {\nfd91::2 . 17 . 1194 timeout 0s20ms\n}
+add element inet wkfs wkfs_v6 {\nfd91::2 . 17 . 1194 timeout 0s21ms\n}
 `,
     );
   });
@@ -191,7 +191,7 @@ add element inet wkfs wkfs_v6 {\nfd91::2 . 17 . 1194 timeout 0s20ms\n}
   it("makes what was not open by one command, which the kernel refuses when it is there all the same", () => {
     const open = [lease("10.0.0.1", 60_001), lease("10.0.0.2", 0)];
     expect(changeCommands(layout, { open, close: [], before: [] }, 0)).toBe(
-      "create element inet wkfs wkfs_v4 {\n10.0.0.1 . 6 . 22 timeout 60s20ms\n}\n",
+      "create element inet wkfs wkfs_v4 {\n10.0.0.1 . 6 . 22 timeout 60s21ms\n}\n",
     );
     expect(changeCommands(layout, { open: [lease("10.0.0.2", 0)], close: [], before: [] }, 0)).toBe("");
   });

@@ -1,6 +1,7 @@
 import {
   type AttachOptions,
   type Firewall,
+  type FirewallAttached,
   type FirewallCapabilities,
   type FirewallChange,
   type FirewallCheck,
@@ -15,7 +16,7 @@ import {
 } from "@wkfs/core";
 import type { NftablesConfig } from "./config.ts";
 import { type Layout, layoutOf } from "./layout.ts";
-import { MAX_TIMEOUT, changeCommands, elementOf, parseElements } from "./lease-text.ts";
+import { MAX_TIMEOUT, STEP, changeCommands, elementOf, parseElements } from "./lease-text.ts";
 import { type Nftables, Unanswered } from "./nftables.ts";
 import { full } from "./program.ts";
 import {
@@ -55,21 +56,24 @@ export class NftablesFirewall implements Firewall {
       families: [...this.#layout.sets.keys()],
       expiry: "kernel",
       maxTimeout: MAX_TIMEOUT,
-      // The kernel counts in steps of 20 ms at most; but what is read back are whole seconds.
-      resolution: 1000,
       prefixes: false,
+      // What is read back are whole seconds.
+      resolution: 1000,
+      step: STEP,
+      lanes: 2,
       guardUntil: true,
     };
   }
 
-  async attach({ guardUntil }: AttachOptions = {}): Promise<void> {
+  async attach({ guardUntil }: AttachOptions = {}): Promise<FirewallAttached> {
     if (guardUntil !== this.#guardUntil) {
       this.#guardUntil = guardUntil;
       this.#layout = layoutOf(this.#config, this.#context.protect, guardUntil);
       this.#printed = written(this.#layout);
     }
     const before = await this.#table();
-    if (this.#attached && this.#missing(before).length === 0) return;
+    const empty = [...this.#layout.sets.values()].every((set) => before?.sets.has(set) !== true);
+    if (this.#attached && this.#missing(before).length === 0) return { empty };
     this.#refuseForeign(before);
     const { family, name } = this.#layout.table;
     // The kernel refuses to switch a table on and to add a chain to it in one transaction.
@@ -92,6 +96,7 @@ export class NftablesFirewall implements Firewall {
     }
     this.#printed = lines;
     this.#attached = true;
+    return { empty };
   }
 
   async apply(change: FirewallChange): Promise<void> {

@@ -3,10 +3,16 @@ import { NftSession, NoSession } from "./nft-session.ts";
 import type { Nftables } from "./nftables.ts";
 import { execute, refusal } from "./program.ts";
 
+/** Milliseconds that the process for changes beside others is kept without any. */
+const IDLE = 1000;
+
 /** `prefix` is an argv to put before every command: how tests reach into a network namespace. */
 export function hostNftables(log: Logger, prefix: readonly string[] = []): Nftables {
-  const session = new NftSession(prefix, log);
+  /** The second one is for changes beside others. */
+  const sessions = [new NftSession(prefix, log), new NftSession(prefix, log)] as const;
+  const busy = new Set<NftSession>();
   let kept = true;
+  let idle: NodeJS.Timeout | undefined;
 
   /** Runs nft once; undefined when what it was asked about is not there. */
   async function ask(...args: string[]): Promise<{ readonly stdout: string; readonly read: number } | undefined> {
@@ -19,13 +25,19 @@ export function hostNftables(log: Logger, prefix: readonly string[] = []): Nftab
 
   return {
     async write(commands) {
-      if (kept) {
+      const session = sessions.find((one) => !busy.has(one));
+      if (kept && session !== undefined) {
+        busy.add(session);
         try {
           return await session.run(commands);
         } catch (error) {
           if (!(error instanceof NoSession)) throw error;
           kept = false;
           log.warn({ error: messageOf(error) }, "each change of the packet filter starts a process of its own");
+        } finally {
+          busy.delete(session);
+          clearTimeout(idle);
+          idle = setTimeout(() => void (busy.has(sessions[1]) || sessions[1].close()), IDLE).unref();
         }
       }
       const argv = ["nft", "-f", "-"];
@@ -52,7 +64,10 @@ export function hostNftables(log: Logger, prefix: readonly string[] = []): Nftab
       if (code !== 0 && there.size === 0 && !alreadyGone(stderr)) throw refusal(argv, stderr);
       return elements.map((_, index) => there.has(index + 1));
     },
-    close: () => session.close(),
+    async close() {
+      clearTimeout(idle);
+      for (const session of sessions) await session.close();
+    },
   };
 }
 

@@ -13,10 +13,11 @@ import type { Layout } from "./layout.ts";
 
 /** Largest timeout in seconds: nft reads eight digits. */
 export const MAX_TIMEOUT = 99_999_999;
-/** The kernel counts in ticks of 1 to 10 ms and cuts off what is less: 20 ms are whole ticks at 100, 250, 300 and 1000 Hz. */
-const STEP = 20;
-/** A tick may be nearly over when it is counted from, so one more keeps an element to its deadline. */
-const TICK = 10;
+/**
+ * The kernel counts in ticks of 1 to 10 ms, cuts off what is less, and the one that it counts from may be nearly over: two
+ * more of the longest keep an element to its deadline, and it is late by no more.
+ */
+export const STEP = 20;
 /** Numbers: a name would be looked up in a file for every lease. */
 const PROTOCOLS = { tcp: 6, udp: 17 } as const;
 /** Elements that are read in one turn of the event loop. */
@@ -67,8 +68,8 @@ export function elementOf({ address, port }: LeaseKey): string {
 }
 
 function timeoutOf(left: number): string {
-  const rounded = Math.ceil((left + TICK) / STEP) * STEP;
-  return `${Math.floor(rounded / 1000)}s${rounded % 1000}ms`;
+  const given = Math.ceil(left) + STEP;
+  return `${Math.floor(given / 1000)}s${given % 1000}ms`;
 }
 
 /**
