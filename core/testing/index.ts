@@ -10,5 +10,6 @@ export * from "./memory-firewall.ts";
 export * from "./memory-store.ts";
 export * from "./firewall-suite.ts";
 export * from "./store-suite.ts";
+export type { StoreProgram } from "./store-writing.ts";
 export * from "./notifier-suite.ts";
 export * from "./recording-notifier.ts";

@@ -90,6 +90,7 @@ export interface FirewallCapabilities {
   readonly guardUntil?: boolean;
 }
 
+/** What `attach` found. */
 export interface FirewallAttached {
   /** Whether it made what leases hang on anew, or found it without any. */
   readonly empty: boolean;
