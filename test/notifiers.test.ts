@@ -223,3 +223,110 @@ describe("a notifier", () => {
     }
   });
 });
+
+describe("what waits for a receiver that is down for long", () => {
+  const fail = () => Promise.reject(new WkfsError("NOTIFY_FAILED", "down"));
+  const timesOf = (events: readonly WkfsEvent[]) => events.map(({ time }) => time);
+
+  /** A store with so many notifications, of the times 1, 2 and so on, by which they are told apart. */
+  function storeWith(count: number): MemoryStore {
+    const store = new MemoryStore();
+    for (let time = 1; time <= count; time += 1) {
+      const id = `old ${time}`;
+      store.waiting.set(id, { id, notifier: "n", event: { type: "opened", time, leases: [] } });
+    }
+    return store;
+  }
+
+  it("is read from the store in pieces, each told once and in order", async () => {
+    const store = storeWith(25_000);
+    const asked = vi.spyOn(store, "pending");
+    const some = recorded("n", ["opened"]);
+    await using own = await TestDaemon.start({ store, notifiers: [some] });
+    await own.ask();
+    await settle();
+    expect(some.plugin.told.map(({ events }) => events.length)).toEqual([10_000, 10_000, 5001]);
+    expect(timesOf(some.plugin.events).slice(0, -1)).toEqual(Array.from({ length: 25_000 }, (_, at) => at + 1));
+    expect(store.waiting.size).toBe(0);
+    expect(Math.max(...asked.mock.calls.map(([, limit]) => limit))).toBeLessThan(20_002);
+  });
+
+  it("is held by the store alone beyond the next message", async () => {
+    const store = storeWith(9_999);
+    const some = recorded("n", ["opened"]);
+    some.plugin.onNotify = fail;
+    await using own = await TestDaemon.start({ store, notifiers: [some] });
+    for (const ip of ["10.91.0.2", "10.91.0.3", "10.91.0.4"]) await own.ask({ ip });
+    // What is told of the last two is what the store says: nothing else has them.
+    const [, second, third] = [...store.waiting.values()].slice(9_999);
+    for (const { id } of [second!, third!]) {
+      const kept = store.waiting.get(id)!;
+      store.waiting.set(id, { ...kept, event: { ...kept.event, time: 77 } });
+    }
+    some.plugin.onNotify = async () => {};
+    await own.advance(2000);
+    expect(some.plugin.told.map(({ events }) => events.length)).toEqual([9_999, 1, 2]);
+    expect(timesOf(some.plugin.told[2]!.events)).toEqual([77, 77]);
+    expect(store.waiting.size).toBe(0);
+  });
+
+  it("is not told while the packet filter may still refuse it", async () => {
+    const store = storeWith(10_001);
+    const some = recorded("n", ["opened"]);
+    const first = Promise.withResolvers<void>();
+    some.plugin.onNotify = () => first.promise;
+    await using own = await TestDaemon.start({ store, notifiers: [some] });
+    const applied = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    own.firewalls[0]!.onApply = async () => {
+      asked.resolve();
+      await applied.promise;
+      throw new WkfsError("FIREWALL_FAILED", "told to fail");
+    };
+    const answer = own.ask({ time: 10 });
+    await asked.promise;
+    first.resolve();
+    await settle();
+    applied.resolve();
+    expect(await answer).toMatchObject({ success: false });
+    own.firewalls[0]!.onApply = () => {};
+    await settle();
+    expect(timesOf(some.plugin.events)).toEqual(Array.from({ length: 10_001 }, (_, at) => at + 1));
+    expect(store.waiting.size).toBe(0);
+  });
+
+  it("comes once, also when the store would neither forget nor give it for a while", async () => {
+    const store = storeWith(20_001);
+    const some = recorded("n", ["opened"]);
+    await using own = await TestDaemon.create({ store, notifiers: [some] });
+    let refusals = 1;
+    store.onWrite = ({ dequeue }) => {
+      if (dequeue !== undefined && refusals-- > 0) throw new WkfsError("STORE_FAILED", "told to fail");
+    };
+    await own.daemon.start();
+    const reads = vi.spyOn(store, "pending").mockRejectedValueOnce(new WkfsError("STORE_FAILED", "told to fail"));
+    await settle();
+    // A store that fails is not asked again at once.
+    expect(reads).toHaveBeenCalledTimes(1);
+    await own.advance(5000);
+    expect(timesOf(some.plugin.events)).toEqual(Array.from({ length: 20_001 }, (_, at) => at + 1));
+    expect(store.waiting.size).toBe(0);
+  });
+
+  it("is not begun anew by a stop: what is on its way arrives, and the next start tells the rest", async () => {
+    const store = storeWith(30_000);
+    const some = recorded("n", ["opened"]);
+    const taken = Promise.withResolvers<void>();
+    some.plugin.onNotify = () => taken.promise;
+    const own = await TestDaemon.start({ store, notifiers: [some] });
+    const reads = vi.spyOn(store, "pending");
+    const stopping = own.daemon.stop();
+    await settle();
+    taken.resolve();
+    await stopping;
+    expect(some.plugin.told.map(({ events }) => events.length)).toEqual([10_000]);
+    expect(reads).not.toHaveBeenCalled();
+    expect(store.waiting.size).toBe(20_000);
+    expect(own.clock.waiting).toBe(0);
+  });
+});

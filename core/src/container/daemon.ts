@@ -73,8 +73,8 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         const transport = timedTransport(nameOf("transport", carrier), carrier);
         const book = new LeaseBook();
         const firewalls = new Firewalls(all, clock, log);
-        const notifications = new Notifications(notifiers, store, hostname(), clock, log);
         const serial = new Serial();
+        const notifications = new Notifications(notifiers, { store, serial, host: hostname(), clock, log });
         const feed = new Feed<WkfsEvent>();
         const journal = new Journal(store, notifications, log, feed.tell);
         const expiry = new Expiry({ book, firewalls, journal, notifications, serial, clock, log });

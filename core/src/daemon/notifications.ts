@@ -5,8 +5,12 @@ import type { PendingNotification, Store } from "../contracts/store.ts";
 import { isWkfsError, messageOf } from "../model/errors.ts";
 import { type EventType, TOLD, type WkfsEvent } from "../model/event.ts";
 import { type Named, withTimeLimit } from "../lifecycle/time-limit.ts";
+import type { Serial } from "./serial.ts";
 
-/** Most events in one message: what waited for a slow receiver, or came as a flood, is a digest. */
+/**
+ * Most events in one message, and most that are held in memory for one notifier: what waited for a slow receiver, or came as a
+ * flood, is a digest, and what waits beyond that for one that is down for days waits in the store alone.
+ */
 const DIGEST = 10_000;
 /**
  * So many messages in a row go out at once, and then one in so many milliseconds, with all that came meanwhile. Nobody
@@ -30,6 +34,16 @@ export interface NotifierFor extends Named<Notifier> {
   readonly events?: readonly EventType[];
 }
 
+export interface Surroundings {
+  readonly store: Store;
+  /** In which the store is read: what is durable there, and not handed over yet, may still be taken back. */
+  readonly serial: Serial;
+  /** Name of this host. */
+  readonly host: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
 /**
  * Tells the notifiers, without anybody waiting for them. What is to be told was made durable with the
  * transaction that it is about; here it is delivered, again and again until it was, also after a
@@ -38,8 +52,8 @@ export interface NotifierFor extends Named<Notifier> {
 export class Notifications {
   readonly #workers: readonly Worker[];
 
-  constructor(notifiers: readonly NotifierFor[], store: Store, host: string, clock: Clock, log: Logger) {
-    this.#workers = notifiers.map((notifier) => new Worker(notifier, store, host, clock, log));
+  constructor(notifiers: readonly NotifierFor[], surroundings: Surroundings) {
+    this.#workers = notifiers.map((notifier) => new Worker(notifier, surroundings));
   }
 
   /** One notification for each notifier and event that is worth one, to be made durable by the caller. */
@@ -49,7 +63,7 @@ export class Notifications {
     );
   }
 
-  /** How far each notifier is behind. */
+  /** How far each notifier is behind; after a restart with more than `DIGEST` of them, by how many at least. */
   report(): { readonly name: string; readonly waiting: number; readonly failures: number }[] {
     return this.#workers.map(({ name, waiting, failures }) => ({ name, waiting, failures }));
   }
@@ -81,10 +95,16 @@ class Worker {
   readonly tells: ReadonlySet<EventType>;
   readonly #notifier: Notifier;
   readonly #store: Store;
+  readonly #serial: Serial;
   readonly #host: string;
   readonly #clock: Clock;
   readonly #log: Logger;
+  /** The oldest that wait, at most `DIGEST`. */
   readonly #queue: PendingNotification[] = [];
+  /** How many wait in the store beyond those of the queue; while there are any, whatever comes waits behind them. */
+  #behind = 0;
+  /** Ids of what was delivered and is still in the store, which refused to forget it. */
+  #delivered: string[] = [];
   /** Aborts when nothing is tried again any more, and then when deliveries are called off. */
   readonly #stopping = new AbortController();
   readonly #off = new AbortController();
@@ -95,18 +115,19 @@ class Worker {
   #allowance = BURST;
   #countedAt = 0;
 
-  constructor({ name, plugin, events = TOLD }: NotifierFor, store: Store, host: string, clock: Clock, log: Logger) {
+  constructor({ name, plugin, events = TOLD }: NotifierFor, { store, serial, host, clock, log }: Surroundings) {
     this.name = name;
     this.tells = new Set(events);
     this.#notifier = plugin;
     this.#store = store;
+    this.#serial = serial;
     this.#host = host;
     this.#clock = clock;
     this.#log = log;
   }
 
   get waiting(): number {
-    return this.#queue.length;
+    return this.#queue.length + this.#behind;
   }
 
   /** Tries in a row that failed. */
@@ -115,13 +136,50 @@ class Worker {
   }
 
   async start(): Promise<void> {
-    this.deliver(await this.#store.pending(this.name, 100_000));
+    await this.#read();
+    this.#go();
   }
 
   deliver(pending: readonly PendingNotification[]): void {
-    for (const one of pending) this.#queue.push(one);
-    if (this.#queue.length > 0 && !this.#stopping.signal.aborted)
-      this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    const room = this.#behind > 0 ? 0 : DIGEST - this.#queue.length;
+    this.#queue.push(...pending.slice(0, room));
+    this.#behind += Math.max(0, pending.length - room);
+    this.#go();
+  }
+
+  #go(): void {
+    if (this.waiting === 0 || this.#stopping.signal.aborted) return;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // For what came after the run had found that nothing waits.
+      this.#go();
+    });
+  }
+
+  /** Fills the queue with what waits in the store, the oldest first. Rejects as the store does. */
+  async #read(): Promise<void> {
+    await this.#serial.run(async () => {
+      const known = new Set([...this.#queue.map(({ id }) => id), ...this.#delivered]);
+      const room = DIGEST - this.#queue.length;
+      const found = await this.#store.pending(this.name, known.size + room + 1);
+      const fresh = found.filter(({ id }) => !known.has(id));
+      this.#queue.push(...fresh.slice(0, room));
+      this.#behind = fresh.length <= room ? 0 : Math.max(1, this.#behind - room);
+    });
+  }
+
+  /** True when there is something to tell. What is in the store alone is left to the next start once we stop. */
+  async #filled(): Promise<boolean> {
+    while (this.#queue.length === 0 && this.#behind > 0 && !this.#stopping.signal.aborted) {
+      try {
+        await this.#read();
+      } catch (error) {
+        const data = { notifier: this.name, error: messageOf(error) };
+        this.#log.error(data, "the store would not give what waits for a notifier; trying again");
+        await this.#pause();
+      }
+    }
+    return this.#queue.length > 0;
   }
 
   async stop(): Promise<void> {
@@ -134,21 +192,26 @@ class Worker {
   }
 
   async #run(): Promise<void> {
-    while (this.#queue.length > 0 && !this.#off.signal.aborted) {
+    while (!this.#off.signal.aborted && (await this.#filled())) {
       await this.#turn();
       const batch = this.#queue.slice(0, DIGEST);
       // What comes meanwhile waits for the next message: one that is tried again stays the one that it was.
       while (!(await this.#tell(batch))) {
         if (this.#stopping.signal.aborted) return;
-        this.#failures += 1;
-        const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failures - 1));
-        await this.#wait(longest * (0.5 + Math.random() / 2));
+        await this.#pause();
         if (this.#stopping.signal.aborted) return;
       }
       this.#failures = 0;
-      this.#queue.splice(0, batch.length);
       await this.#done(batch);
+      this.#queue.splice(0, batch.length);
     }
+  }
+
+  /** Waits the longer, the more tries in a row failed. */
+  async #pause(): Promise<void> {
+    this.#failures += 1;
+    const longest = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failures - 1));
+    await this.#wait(longest * (0.5 + Math.random() / 2));
   }
 
   /** True when this batch is done with: delivered, or refused for good. */
@@ -176,12 +239,15 @@ class Worker {
   }
 
   async #done(batch: readonly PendingNotification[]): Promise<void> {
+    const dequeue = [...this.#delivered, ...batch.map(({ id }) => id)];
     try {
-      await this.#store.write({ dequeue: batch.map(({ id }) => id) });
+      await this.#store.write({ dequeue });
+      this.#delivered = [];
     } catch (error) {
+      this.#delivered = dequeue.slice(-DIGEST);
       this.#log.error(
         { notifier: this.name, error: messageOf(error) },
-        "the store kept notifications that were delivered; a restart repeats them",
+        "the store kept notifications that were delivered; a restart before the next delivery repeats them",
       );
     }
   }
