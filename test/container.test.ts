@@ -143,6 +143,11 @@ describe("plugins are checked before any of their code runs", () => {
     ["nothing", () => undefined, /plugin odd: create gave no store: it lacks open, leases, write, history, pending/],
     ["another kind", () => new MemoryFirewall({ clock }), /it lacks open, leases, write/],
     ["less than a store", () => Object.assign(new MemoryStore(), { pending: undefined }), /it lacks pending$/],
+    [
+      "members that throw",
+      () => Object.defineProperty({}, "open", { get: () => expect.unreachable("g") }),
+      /failed: g$/,
+    ],
     ["an error before there is a promise", () => expect.unreachable("thrown at once"), /plugin odd: create failed: /],
   ])("a plugin that makes %s is named, with what it lacks", async (_, create, text) => {
     const odd = { name: "odd", apiVersion: API_VERSION, kind: "store", configSchema: z.strictObject({}), create };

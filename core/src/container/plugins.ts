@@ -116,8 +116,11 @@ export async function createPlugin<Kind extends PluginKind>(
     readSecret: (file) => readSecret(isAbsolute(file) ? file : resolve(surroundings.folder, file)),
   };
   const at = `${surroundings.source.locate(where)}: plugin ${use}: create`;
-  const made: unknown = await withTimeLimit(CREATE_LIMIT, at, () => plugin.create(checked as never, context));
-  const lacking = membersLacking(kind, made);
+  const { made, lacking } = await withTimeLimit(CREATE_LIMIT, at, async () => {
+    const created: unknown = await plugin.create(checked as never, context);
+    // Here, since a member may be the plugin's code as well.
+    return { made: created, lacking: membersLacking(kind, created) };
+  });
   if (lacking.length > 0) {
     throw new WkfsError("PLUGIN_INVALID", `${at} gave no ${kind}: it lacks ${lacking.join(", ")}`, {
       hint: "This is a fault of the plugin: report it to its author.",
