@@ -7,10 +7,13 @@ import { admit } from "./plugin-install/admission.ts";
 import { entryFile } from "./plugin-install/entry.ts";
 import { type Installed, installedIn, pick, refuseUntrusted } from "./plugin-install/installed.ts";
 
+/** Milliseconds that the code of a plugin may take to load. */
+const LOAD_LIMIT = 30_000;
+
 /**
  * Imports the installed plugin that `use:` means, or gives undefined when there is none. Nothing of a package
  * runs before it is clear that nobody less privileged can have written it, and that it is for our version
- * of the contracts. Throws `PLUGIN_INVALID`.
+ * of the contracts. Throws `PLUGIN_INVALID`, and `PLUGIN_TIMEOUT` when its code waits for ever.
  */
 export async function importInstalled(use: string, dataDir: string): Promise<AnyPlugin | undefined> {
   refuseUntrusted(dataDir);
@@ -45,8 +48,8 @@ export async function importPackage(plugin: Installed): Promise<AnyPlugin> {
   const { name, version, use, kind } = admit(description, plugin.root);
   lendCore();
   const entry = join(plugin.root, entryFile(description));
-  const imported = ((await import(pathToFileURL(entry).href)) as { readonly default?: unknown }).default;
   const said = `${name} ${version}`;
+  const imported = await defaultExport(entry, said);
   if (!isPlugin(imported)) {
     throw refusal(`${said} has no plugin as its default export`, "Look whether this package is a plugin of wkfs.");
   }
@@ -60,6 +63,21 @@ export async function importPackage(plugin: Installed): Promise<AnyPlugin> {
     throw refusal(`${said} is a ${imported.kind}, and its package.json says ${kind}`, "Ask its author to mend that.");
   }
   return imported;
+}
+
+/** Throws `PLUGIN_TIMEOUT` for code that waits for ever: Node would end the process as if all were well. */
+async function defaultExport(entry: string, said: string): Promise<unknown> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const hint = "This is a fault of the plugin: report it to its author.";
+    reject(new WkfsError("PLUGIN_TIMEOUT", `${said} was not loaded within ${LOAD_LIMIT / 1000} s`, { hint }));
+  }, LOAD_LIMIT);
+  try {
+    const loaded = import(pathToFileURL(entry).href) as Promise<{ readonly default?: unknown }>;
+    return (await Promise.race([loaded, late])).default;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function isPlugin(value: unknown): value is AnyPlugin {

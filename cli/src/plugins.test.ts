@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { loadPlugins } from "./plugins.ts";
 
 const source = { locate: (path: readonly (string | number)[]) => `wkfs.yaml:7 ${path.join(".")}` };
@@ -112,6 +112,23 @@ describe("plugins", () => {
     await install({ name: "wkfs-plugin-slack", code: MARK, description });
     await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });
     expect(globalThis).not.toHaveProperty("wkfsPluginRan");
+  });
+
+  it("whose code waits for ever are an error, and not the quiet end of the process", async () => {
+    await install({ name: "wkfs-plugin-slack", code: "globalThis.wkfsPluginWaits(); await new Promise(() => {});" });
+    const waits = Promise.withResolvers<void>();
+    vi.stubGlobal("wkfsPluginWaits", waits.resolve);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const loading = loadPlugins(use("slack"), source, dataDir);
+      loading.catch(() => {});
+      await waits.promise;
+      await vi.advanceTimersByTimeAsync(30_000);
+      await expect(loading).rejects.toMatchObject({ code: "PLUGIN_INVALID", cause: { code: "PLUGIN_TIMEOUT" } });
+    } finally {
+      vi.useRealTimers();
+      vi.unstubAllGlobals();
+    }
   });
 
   it("of which two could be meant are refused", async () => {
