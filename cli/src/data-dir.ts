@@ -8,7 +8,8 @@ const WRITABLE_BY_OTHERS = 0o022;
 /**
  * Why code below this path must not be run: somebody who is neither root nor we could put it there. Looks at the
  * real path and at every folder above it, since who can rename a folder can replace what is in it. Undefined
- * when nobody can, and when there is nothing.
+ * when nobody can, and when there is nothing. Stricter than `folderFault` of `@wkfs/core/host`: nobody else may even add to it. It stands
+ * here, and does not wait, since it is asked at every start, before anything else of ours is loaded.
  */
 export function untrustedBecause(path: string): string | undefined {
   let here: string;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { PluginRow } from "./rows.ts";
-import { plainLines, table } from "./table.ts";
+import { pluginTable } from "./table.ts";
 
 const row = { package: undefined, folder: undefined, usedAt: [] };
 const rows: PluginRow[] = [
@@ -10,7 +10,7 @@ const rows: PluginRow[] = [
 ];
 
 it("is columns for people", () => {
-  expect(table(rows)).toBe(`\
+  expect(pluginTable(rows, true).join("\n")).toBe(`\
 NAME      KIND      VERSION  USED  FROM
 iptables  firewall  0.1.0    yes   bundled
 pager     notifier  12.0.1   no    tarball /srv/x.tgz
@@ -18,5 +18,5 @@ odd       -         -        -     link /home/o`);
 });
 
 it("is a plugin a line for programs", () => {
-  expect(plainLines(rows).split("\n")[1]).toBe("pager\tnotifier\t12.0.1\tno\ttarball /srv/x.tgz");
+  expect(pluginTable(rows, false)[1]).toBe("pager\tnotifier\t12.0.1\tno\ttarball /srv/x.tgz");
 });

@@ -21,14 +21,14 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
 
   async run(): Promise<object> {
     const { flags } = await this.parse(PluginsCommand);
-    const [{ pluginRows }, { usedByConfig }, { plainLines, table }] = await Promise.all([
+    const [{ pluginRows }, { usedByConfig }, { pluginTable }] = await Promise.all([
       import("../../plugin-install/rows.ts"),
       import("../../plugin-install/used-by-config.ts"),
       import("../../plugin-install/table.ts"),
     ]);
     const { uses, why } = await usedByConfig(serverConfigPath(flags.config), flags.config !== undefined);
     const rows = await pluginRows(this.config.dataDir, uses);
-    this.log(process.stdout.isTTY ? table(rows) : plainLines(rows));
+    for (const line of pluginTable(rows, process.stdout.isTTY)) this.log(line);
     if (why !== undefined) process.stderr.write(`Note: what is used is not known: ${why.message}\n`);
     for (const { name, problem } of rows) {
       if (problem === undefined) continue;
