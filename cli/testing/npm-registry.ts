@@ -114,16 +114,12 @@ export class NpmRegistry implements AsyncDisposable {
   }
 }
 
-/** Writes a tarball as `npm pack` does, into `dir`, and gives its path. With another package hidden in it, for attacks. */
-export async function tarballOf(made: Package, dir: string, hidden?: Package): Promise<string> {
+/** Writes a tarball as `npm pack` does, into `dir`, and gives its path. */
+export async function tarballOf(made: Package, dir: string): Promise<string> {
   const folder = await mkdtemp(join(dir, "package-"));
   await folderOf(made, join(folder, "package"));
-  if (hidden !== undefined) await folderOf(hidden, join(folder, "hidden"));
   const file = join(folder, "package.tgz");
-  await create({ file, cwd: folder, gzip: true, portable: true }, [
-    "package",
-    ...(hidden === undefined ? [] : ["hidden"]),
-  ]);
+  await create({ file, cwd: folder, gzip: true, portable: true }, ["package"]);
   return file;
 }
 

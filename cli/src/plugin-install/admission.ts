@@ -13,7 +13,10 @@ const descriptionSchema = z.looseObject({
   wkfs: z.unknown().optional(),
   dependencies: names,
   optionalDependencies: names,
+  oclif: names,
 });
+/** Of `oclif` in a package.json, what would run at every command of wkfs, the one that uninstalls the package among them. */
+const INTRUDING = ["hooks", "plugins"];
 const keySchema = z.looseObject({ apiVersion: z.number(), kind: z.enum(KINDS).optional() });
 
 export interface Admitted {
@@ -34,7 +37,7 @@ export function admit(description: unknown, what: string): Admitted {
   if (!parsed.success) {
     throw refusal(`${what} has no package.json with name and version`, "Look whether this is the right package.");
   }
-  const { name, version, wkfs, dependencies, optionalDependencies } = parsed.data;
+  const { name, version, wkfs, dependencies, optionalDependencies, oclif = {} } = parsed.data;
   const use = useOf(name);
   if (use === undefined) throw refusal(`${what} has the package name "${name}", and no plugin is called so`, NAMING);
   const said = `${name} ${version}`;
@@ -52,6 +55,13 @@ export function admit(description: unknown, what: string): Admitted {
     throw refusal(
       `${said} brings a second @wkfs/core along: it stands in its dependencies`,
       "Its author moves @wkfs/core to peerDependencies and marks it as optional in peerDependenciesMeta.",
+    );
+  }
+  const intruding = INTRUDING.find((one) => one in oclif);
+  if (intruding !== undefined) {
+    throw refusal(
+      `${said} would run code at every command of wkfs: its package.json has "oclif": { "${intruding}": … }`,
+      "Its author takes that out: a plugin may add commands, and nothing else.",
     );
   }
   return { name, version, use, kind };

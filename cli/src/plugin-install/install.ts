@@ -153,21 +153,36 @@ async function putInPlace({ name }: Admitted, tarball: string, dataDir: string):
   const undo = await remembered(dataDir, ["package.json", "package-lock.json"]);
   try {
     await npm(dataDir, "install", `file:${tarball}`);
-    await refuseSecondCore(name, dataDir);
+    await refuseStrangeModules(name, dataDir);
   } catch (error) {
     await undo();
     throw error;
   }
 }
 
-/** Also what a plugin's dependencies bring is not lent our core: it would have one of its own. */
-async function refuseSecondCore(name: string, dataDir: string): Promise<void> {
-  const lock = JSON.parse(await readFile(join(dataDir, "node_modules", ".package-lock.json"), "utf8")) as {
-    readonly packages: object;
+/**
+ * Looks at what npm put there, also for what a plugin depends on, and what lies in a package and npm does not list. With a core of its
+ * own it would not be lent ours; and what npm links to is a folder that somebody less privileged may write.
+ */
+async function refuseStrangeModules(name: string, dataDir: string): Promise<void> {
+  const modules = join(dataDir, "node_modules");
+  const found = await readdir(modules, { recursive: true });
+  if (found.some((path) => `/${path}`.endsWith("/@wkfs/core"))) {
+    throw new WkfsError(
+      "PLUGIN_INVALID",
+      `${name} brings a second @wkfs/core along, in it or through what it depends on`,
+      {
+        hint: "Its author makes @wkfs/core an optional peer there as well.",
+      },
+    );
+  }
+  const { packages } = JSON.parse(await readFile(join(modules, ".package-lock.json"), "utf8")) as {
+    readonly packages: Readonly<Record<string, { readonly link?: boolean }>>;
   };
-  if (!Object.keys(lock.packages).some((path) => path.endsWith("node_modules/@wkfs/core"))) return;
-  throw new WkfsError("PLUGIN_INVALID", `${name} brings a second @wkfs/core along, through what it depends on`, {
-    hint: "Its author makes @wkfs/core an optional peer there as well.",
+  const [linked] = Object.entries(packages).find(([, { link }]) => link === true) ?? [];
+  if (linked === undefined) return;
+  throw new WkfsError("PLUGIN_INVALID", `${name} depends on a folder of this host, as ${linked}`, {
+    hint: "Its author depends on a version in a registry, or puts the package into bundleDependencies.",
   });
 }
 

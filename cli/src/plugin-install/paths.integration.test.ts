@@ -39,6 +39,21 @@ describe("wkfs plugins install, from a path", () => {
     expect(await readdir(host.path("data", "tarballs"))).toHaveLength(1);
   });
 
+  it("refuses a package that has core in it, unlisted, and one that depends on a folder", async () => {
+    await using host = await Sandbox.create();
+    const install = async (made: Package) => await host.wkfs("plugins", "install", await tarballOf(made, host.dir));
+    const plain = notifier("wkfs-plugin-mine");
+    const core = JSON.stringify({ name: "@wkfs/core", version: "0.1.0" });
+    const files = { ...plain.files, "node_modules/@wkfs/core/package.json": core };
+    await expectRefused(host, await install({ ...plain, files }), /second @wkfs\/core/, /optional peer/);
+    await folderOf(notifier("left-dep"), host.path("left-dep"));
+    const leaning = notifier("wkfs-plugin-x", {
+      description: { dependencies: { "left-dep": `file:${host.path("left-dep")}` } },
+    });
+    await expectRefused(host, await install(leaning), /depends on a folder/, /bundleDependencies/);
+    expect((await readdir(host.path("data/node_modules"))).filter((name) => !name.startsWith("."))).toEqual([]);
+  });
+
   it("refuses what is no plugin for this wkfs, and what is not there", async () => {
     await using host = await Sandbox.create();
     const install = async (made: Package) => await host.wkfs("plugins", "install", await tarballOf(made, host.dir));
@@ -99,6 +114,24 @@ describe("commands of a plugin's own", () => {
       static summary = "Say ${text}.";
       async run() { await this.parse(this.constructor); this.log("${text} " + API_VERSION); }
     }`;
+
+  it("that end the process are no hindrance to servers, nor to the end of the plugin", async () => {
+    await using host = await Sandbox.create();
+    const made = notifier("wkfs-plugin-mine", { description: { oclif: { commands: "./commands" } } });
+    const files = { ...made.files, "commands/mine.js": "process.exit(0);" };
+    await folderOf({ ...made, files }, host.path("mine"));
+    expect(await host.wkfs("plugins", "install", "./mine")).toEqual(fine);
+    expect(await host.wkfs("daemon", "--config", "none.yaml")).toMatchObject({ code: 2, stdout: "" });
+    expect(await host.wkfs("plugins", "uninstall", "mine")).toEqual(fine);
+    expect(await installed(host)).toEqual([]);
+  });
+
+  it("are all that it may add to oclif: a hook would run at every command", async () => {
+    await using host = await Sandbox.create();
+    const oclif = { hooks: { init: "./index.js" } };
+    const tarball = await tarballOf(hostile("wkfs-plugin-mine", { oclif }), host.dir);
+    await expectRefused(host, await host.wkfs("plugins", "install", tarball), /at every command/, /nothing else/);
+  });
 
   it("are there after the installation, with our core, and never in the place of ours", async () => {
     await using host = await Sandbox.create();
