@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { API_VERSION, type AnyPlugin, type Notification, type Notifier, definePlugin } from "@wkfs/core";
-import { checkServerConfig } from "@wkfs/core/config";
+import { checkServerConfig, serverJsonSchema } from "@wkfs/core/config";
 import { Services, createDaemon } from "@wkfs/core/daemon";
 import { createGateway } from "@wkfs/core/gateway";
 import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, settle } from "@wkfs/core/testing";
@@ -145,8 +145,8 @@ describe("plugins are checked before any of their code runs", () => {
     ["less than a store", () => Object.assign(new MemoryStore(), { pending: undefined }), /it lacks pending$/],
     [
       "members that throw",
-      () => Object.defineProperty({}, "open", { get: () => expect.unreachable("g") }),
-      /failed: g$/,
+      () => Object.defineProperty({}, "open", { get: () => expect.unreachable("read") }),
+      /plugin odd: create failed: .*"read"/,
     ],
     ["an error before there is a promise", () => expect.unreachable("thrown at once"), /plugin odd: create failed: /],
   ])("a plugin that makes %s is named, with what it lacks", async (_, create, text) => {
@@ -155,6 +155,63 @@ describe("plugins are checked before any of their code runs", () => {
     const failure = createDaemon({ config, plugins: [...plugins, odd as AnyPlugin] });
     await expect(failure).rejects.toMatchObject({ code: "PLUGIN_INVALID", hint: expect.any(String) });
     await expect(failure).rejects.toThrow(text);
+  });
+});
+
+describe("a configSchema that is not what it should be", () => {
+  const schemaOf = (more: object) => ({ "~standard": { version: 1, vendor: "test", ...more } });
+  const notifierWith = (more: object) =>
+    ({
+      name: "odd",
+      apiVersion: API_VERSION,
+      kind: "notifier",
+      configSchema: schemaOf(more),
+      create: () => expect.unreachable("create"),
+    }) as unknown as AnyPlugin;
+  const FAULT = /^config\.notify\.0: plugin odd: configSchema failed: /;
+
+  it.each<[string, () => unknown]>([
+    ["throws", () => expect.unreachable("oh")],
+    ["gives nothing", () => undefined],
+    ["gives a number", () => 7],
+    ["gives neither a value nor issues", () => ({})],
+    ["gives issues that are none", () => ({ issues: "no" })],
+    ["gives no issue at all", () => ({ issues: [] })],
+  ])("is named, and create is not called: it %s", async (_, validate) => {
+    const config = await configOf({ notify: [{ use: "odd" }] });
+    const failure = createDaemon({ config, plugins: [...plugins, notifierWith({ validate })] });
+    await expect(failure).rejects.toMatchObject({ code: "PLUGIN_INVALID", hint: expect.any(String) });
+    await expect(failure).rejects.toThrow(FAULT);
+  });
+
+  it("is given up after 30 s, and named", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const config = await configOf({ notify: [{ use: "odd" }] });
+      const asked = Promise.withResolvers<void>();
+      const validate = () => (asked.resolve(), new Promise(() => {}));
+      const failure = createDaemon({ config, plugins: [...plugins, notifierWith({ validate })] });
+      failure.catch(() => {});
+      await asked.promise;
+      await vi.advanceTimersByTimeAsync(30_000);
+      await expect(failure).rejects.toMatchObject({ code: "PLUGIN_TIMEOUT" });
+      await expect(failure).rejects.toThrow(/plugin odd: configSchema took longer than 30 s/);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  const circle: Record<string, unknown> = {};
+  circle["of"] = circle;
+  it.each<[string, () => unknown]>([
+    ["throws", () => expect.unreachable("oh")],
+    ["is a circle", () => circle],
+  ])("is named when its JSON Schema %s", (_, input) => {
+    const failure = expect.objectContaining({
+      code: "PLUGIN_INVALID",
+      message: expect.stringMatching(/^plugin odd: /) as unknown,
+    });
+    expect(() => serverJsonSchema([notifierWith({ jsonSchema: { input } })])).toThrow(failure);
   });
 });
 

@@ -50,7 +50,8 @@ function offsetOf(document: Document.Parsed, path: ConfigPath): number | undefin
 
 /**
  * Checks a value by a schema and gives the typed one. The error names the place of the first fault and, for an
- * unknown key, the nearest known one. `at` is where the value stands in the source; `what` names it.
+ * unknown key, the nearest known one. `at` is where the value stands in the source; `what` names it. Throws `CONFIG_INVALID`, and
+ * what a schema of somebody else's throws.
  */
 export async function checkConfig<Config>(
   schema: ConfigSchema<Config>,
@@ -60,7 +61,9 @@ export async function checkConfig<Config>(
   what = "",
 ): Promise<Config> {
   const result = await schema["~standard"].validate(value);
-  if (result.issues === undefined) return result.value;
+  if (result.issues === undefined && "value" in result) return result.value;
+  if (!Array.isArray(result.issues) || result.issues.length === 0)
+    throw new TypeError("the schema gave neither a value nor what is wrong");
   // A misspelt key is also a missing one: the first says more.
   const issues = result.issues.flatMap(closest);
   const issue = issues.find((one) => unknownKeyOf(one) !== undefined) ?? issues[0]!;

@@ -81,7 +81,7 @@ export interface Surroundings {
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds that `create` may take. */
+/** Milliseconds that `configSchema` and `create` may take each. */
 const CREATE_LIMIT = 30_000;
 
 /** What made implementations are called in errors: `store sqlite`. */
@@ -106,7 +106,10 @@ export async function createPlugin<Kind extends PluginKind>(
 ): Promise<PluginKinds[Kind]> {
   const where: ConfigPath = path;
   const plugin = registry.find(kind, use, surroundings.source.locate(where));
-  const checked = await checkConfig(plugin.configSchema, config, surroundings.source, where, `plugin ${use}: `);
+  const of = `${surroundings.source.locate(where)}: plugin ${use}`;
+  const checked = await withTimeLimit(CREATE_LIMIT, `${of}: configSchema`, () =>
+    checkConfig(plugin.configSchema, config, surroundings.source, where, `plugin ${use}: `),
+  );
   const context: PluginContext = {
     log: childLogger(surroundings.log, name),
     clock: surroundings.clock,
@@ -115,7 +118,7 @@ export async function createPlugin<Kind extends PluginKind>(
     maxTime: surroundings.protect.maxTime,
     readSecret: (file) => readSecret(isAbsolute(file) ? file : resolve(surroundings.folder, file)),
   };
-  const at = `${surroundings.source.locate(where)}: plugin ${use}: create`;
+  const at = `${of}: create`;
   const { made, lacking } = await withTimeLimit(CREATE_LIMIT, at, async () => {
     const created: unknown = await plugin.create(checked as never, context);
     // Here, since a member may be the plugin's code as well.
