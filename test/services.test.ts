@@ -1,7 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import type { Clock, Logger, Notification, Notifier, Store, StoreChange, Transport } from "@wkfs/core";
 import { type ServerConfig, checkServerConfig } from "@wkfs/core/config";
-import { ConfiguredPolicy, type Policy, type Question, Services, createDaemon } from "@wkfs/core/daemon";
+import {
+  ConfiguredPolicy,
+  type Policy,
+  type Question,
+  type RecordFile,
+  Services,
+  createDaemon,
+} from "@wkfs/core/daemon";
 import { createGateway } from "@wkfs/core/gateway";
 import { FakeClock, MemoryFirewall, MemoryLink, MemoryStore, settle } from "@wkfs/core/testing";
 import { type Container, ContainerModule, inject, injectable } from "inversify";
@@ -96,6 +103,14 @@ class OwnNotifier implements Notifier {
   async close(): Promise<void> {}
 }
 
+@injectable()
+class OwnRecord implements RecordFile {
+  async read(): Promise<undefined> {
+    used.add("Activation");
+  }
+  async write(): Promise<void> {}
+}
+
 /** Nobody but by its name, and one port less. */
 @injectable()
 class OwnPolicy implements Policy {
@@ -132,6 +147,7 @@ const replacements: Record<keyof typeof Services, (bind: Bind) => void> = {
     bind(OwnNotifier).toSelf();
     bind(Services.Notifiers).toResolvedValue((plugin: OwnNotifier) => [{ name: "own", plugin }], [OwnNotifier]);
   },
+  Activation: (bind) => bind(Services.Activation).to(OwnRecord),
   Policy: (bind) => bind(Services.Policy).to(OwnPolicy),
 };
 const sections: Record<string, unknown> = { protect: { tcp: [22, 23] } };

@@ -6,6 +6,7 @@ export const EXIT = {
   unreachable: 3,
   refused: 4,
   partly: 5,
+  unconfirmed: 6,
 } as const;
 
 export type ExitName = keyof typeof EXIT;
@@ -17,6 +18,8 @@ const MEANING: Readonly<Record<ExitName, string>> = {
   unreachable: "the server, or its daemon, could not be reached or did not answer",
   refused: "the server refused, nothing was opened: wrong keys, wrong clock, or no such port",
   partly: "only a part of the ports was opened",
+  unconfirmed:
+    "nothing is guarded, since nobody confirmed the guard or somebody called it off: starting again changes nothing",
 };
 
 /** The paragraph about exit codes in a command's help. */

@@ -20,6 +20,11 @@ export const daemonFlags = {
   }),
 };
 
+export const stateDirFlag = Flags.string({
+  helpValue: "DIR",
+  description: "Folder of the daemon's state (default: what the configuration says; /var/lib/wkfs where it is broken).",
+});
+
 export const logLevelFlag = Flags.option({
   options: ["debug", "info", "warn", "error"] as const,
   default: "info",

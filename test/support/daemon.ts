@@ -1,6 +1,6 @@
 import { checkServerConfig } from "@wkfs/core/config";
 import type { EventType, Notifier } from "@wkfs/core";
-import { type Daemon, Services, createDaemon } from "@wkfs/core/daemon";
+import { type Daemon, type RecordFile, Services, createDaemon } from "@wkfs/core/daemon";
 import {
   FakeClock,
   type LogLine,
@@ -22,6 +22,7 @@ export interface TestDaemonOptions {
   readonly limits?: object;
   readonly control?: object;
   readonly signal?: AbortSignal;
+  readonly record?: RecordFile;
 }
 
 /** A daemon whose kernel, disk, wire and time are the test's. */
@@ -69,6 +70,7 @@ export class TestDaemon implements AsyncDisposable {
       bind(Services.Firewalls).toConstantValue(
         firewalls.map((plugin, index) => ({ name: `fake${index + 1}`, plugin })),
       );
+      if (options.record !== undefined) bind(Services.Activation).toConstantValue(options.record);
       bind(Services.Notifiers).toConstantValue([...(options.notifiers ?? [])]);
     });
     const daemon = await createDaemon({

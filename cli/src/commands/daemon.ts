@@ -12,7 +12,7 @@ export default class DaemonCommand extends WkfsCommand {
   static override description = `Runs in the foreground until SIGTERM or SIGINT, and logs on stderr. It needs CAP_NET_ADMIN, and CAP_NET_RAW for ipset, not root. \
 When it stops, the protected ports stay closed; --detach opens them to the rules of the administrator again.
 
-${exitCodesHelp("ok", "unexpected", "invalid")}`;
+${exitCodesHelp("ok", "unexpected", "invalid", "unconfirmed")}`;
   static override examples = [
     { description: "Run with /etc/wkfs/wkfs.yaml", command: "<%= config.bin %> <%= command.id %>" },
     {
@@ -57,11 +57,17 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
       this.log(`Taken out of the packet filter: ${firewalls.join(", ")}`);
       return { config: file, detached: firewalls };
     }
-    await runRole(async (signal) => {
-      const daemon = await make(signal);
-      keepHeapSmall();
-      return daemon;
-    }, log);
+    const { announceDaemon } = await import("../rescue/running-daemon.ts");
+    const forget = await announceDaemon(config.rescue, log);
+    try {
+      await runRole(async (signal) => {
+        const daemon = await make(signal);
+        keepHeapSmall();
+        return daemon;
+      }, log);
+    } finally {
+      await forget();
+    }
     return undefined;
   }
 }

@@ -20,6 +20,11 @@ export function statusLines({ now, since, pid, protect, ...report }: DaemonRepor
         ? `notifier   ${name}: nothing waits`
         : `notifier   ${name}: ${waiting} wait${failures > 0 ? `, ${failures} tries in a row failed` : ""}`,
     ),
+    ...(report.probation === undefined
+      ? []
+      : [
+          `probation  for ${left(report.probation.until - now)} more: then everything is taken down, unless \`wkfs confirm\` comes`,
+        ]),
     ...report.latest.map((event) => `event      ${eventText(event).replaceAll("\n", "\n           ")}`),
   ];
 }

@@ -1,6 +1,6 @@
 /** Strict reading of configuration files, for roles and for the command line. */
 import { readFile, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, isAbsolute, resolve } from "node:path";
 import type { z } from "zod";
 import { WkfsError, messageOf } from "../model/errors.ts";
 import type { EventType } from "../model/event.ts";
@@ -84,6 +84,11 @@ export interface ServerConfig {
   readonly notify: readonly NotifierUse[];
   /** Undefined: there is no socket, and the daemon cannot be asked. */
   readonly control: ControlConfig | undefined;
+  /**
+   * The folder in which `wkfs activate` leaves the record of its probation, and a daemon finds it; undefined: there is none, and
+   * no probation. By itself the folder of the store, where that has a `path`.
+   */
+  readonly rescue: string | undefined;
   /** How much may be open, and how often may be asked. */
   readonly limits: {
     /** Most open leases in all, and for one address. */
@@ -113,7 +118,12 @@ export const DEFAULT_KEY_SET = "default";
 
 /** Reads and checks a server's configuration file. Touches nothing else. Throws `CONFIG_INVALID`. */
 export async function loadServerConfig(file: string): Promise<ServerConfig> {
-  const { value, source } = parseYaml(await readText(file), file);
+  return await parseServerConfig(await readText(file), file);
+}
+
+/** Checks the text of a server's configuration, as that of the file `file`. Throws `CONFIG_INVALID`. */
+export async function parseServerConfig(text: string, file: string): Promise<ServerConfig> {
+  const { value, source } = parseYaml(text, file);
   return await checkServerConfig(value, source, dirname(resolve(file)));
 }
 
@@ -156,6 +166,7 @@ export async function checkServerConfig(
     store: file.store && useOf(file.store, ["store"]),
     notify: file.notify.map(({ events, ...entry }, index) => ({ ...useOf(entry, ["notify", index]), events })),
     control: file.control && { path: file.control.path, group: file.control.group },
+    rescue: file.rescue?.path ?? folderOf(file.store),
     limits: file.limits,
   };
 }
@@ -231,6 +242,12 @@ function misfit(source: ConfigSource, path: (string | number)[], what: string): 
 
 function useOf({ use, ...config }: { use: string; [key: string]: unknown }, path: (string | number)[]): PluginUse {
   return { use, config, path };
+}
+
+/** Of a store that is a file. */
+function folderOf(store: Readonly<Record<string, unknown>> | undefined): string | undefined {
+  const path = store?.["path"];
+  return typeof path === "string" && isAbsolute(path) ? dirname(path) : undefined;
 }
 
 async function readText(file: string): Promise<string> {

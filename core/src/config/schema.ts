@@ -104,6 +104,8 @@ export const serverSchema = z.strictObject({
       group: z.union([z.string().min(1), z.int().nonnegative()]).optional(),
     })
     .optional(),
+  /** Where the record of an activation is kept, for stores that have no folder of their own. */
+  rescue: z.strictObject({ path: z.string().startsWith("/", "must be absolute") }).optional(),
   limits: z
     .strictObject({
       /** Most open leases in all. */

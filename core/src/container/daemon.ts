@@ -1,5 +1,7 @@
 /** Composition of the daemon: `@wkfs/core/daemon`. Loads nothing of the gateway. */
 import { hostname } from "node:os";
+import type { Container } from "inversify";
+import type { Firewall } from "../contracts/firewall.ts";
 import { Daemon } from "../daemon/daemon.ts";
 import { Firewalls } from "../daemon/firewalls.ts";
 import { Expiry } from "../daemon/expiry.ts";
@@ -15,6 +17,8 @@ import { Reconcile } from "../daemon/reconcile.ts";
 import { Steering } from "../daemon/steering.ts";
 import { Transactions } from "../daemon/transactions.ts";
 import type { WkfsEvent } from "../model/event.ts";
+import { Probation } from "../rescue/probation.ts";
+import { noRecord, recordIn } from "../rescue/record.ts";
 import { timedStore, timedTransport } from "../lifecycle/timed.ts";
 import { nameOf } from "./plugins.ts";
 import {
@@ -31,9 +35,13 @@ import { Services } from "./services.ts";
 
 export type { Daemon, Leases } from "../daemon/daemon.ts";
 export type { DaemonReport, FirewallReport, NotifierReport } from "../daemon/steering.ts";
+export type { ProbationReport } from "../rescue/probation.ts";
+export type { ActivationRecord, RecordFile, Stage } from "../rescue/record.ts";
 export type { NotifierFor } from "../daemon/notifications.ts";
 export { ConfiguredPolicy, type Decision, type Policy, type Question, type Room } from "../daemon/policy.ts";
-export type { Named } from "../lifecycle/time-limit.ts";
+import type { Named } from "../lifecycle/time-limit.ts";
+
+export type { Named };
 export type { Role, RoleEvent, RoleEvents, Status } from "../lifecycle/role.ts";
 export type { RoleOptions } from "./role.ts";
 export { Services } from "./services.ts";
@@ -48,16 +56,10 @@ const DaemonId = serviceId<Daemon>("Daemon");
  */
 export async function createDaemon(options: RoleOptions): Promise<Daemon> {
   const container = await roleContainer(options, (core) => {
+    bindFirewalls(core);
     core
       .bind(Services.Store)
       .toResolvedValue((...parts: PluginParts) => makeOne("store", parts[0].store, parts), [...PLUGIN_PARTS]);
-    core.bind(Services.Firewalls).toResolvedValue(
-      async (...parts: PluginParts) => {
-        if (parts[0].firewall.length === 0) throw missingSection(parts[0], "firewall");
-        return await makeAll("firewall", parts[0].firewall, parts);
-      },
-      [...PLUGIN_PARTS],
-    );
     core.bind(Services.Notifiers).toResolvedValue(
       async (...parts: PluginParts) => {
         const { notify } = parts[0];
@@ -66,9 +68,12 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
       },
       [...PLUGIN_PARTS],
     );
+    core
+      .bind(Services.Activation)
+      .toResolvedValue(({ rescue }) => (rescue === undefined ? noRecord : recordIn(rescue)), [Services.Config]);
     core.bind(Services.Policy).toResolvedValue((config) => new ConfiguredPolicy(config), [Services.Config]);
     core.bind(DaemonId).toResolvedValue(
-      (config, clock, log, abort, keeper, all, notifiers, carrier, policy) => {
+      (config, clock, log, abort, keeper, all, notifiers, carrier, policy, activation) => {
         const store = timedStore(nameOf("store", keeper), keeper);
         const transport = timedTransport(nameOf("transport", carrier), carrier);
         const book = new LeaseBook();
@@ -91,7 +96,18 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
           clock,
           log,
         });
-        const reconcile = new Reconcile({ firewalls, book, journal, expiry, transactions, serial, clock, log });
+        const probation = new Probation(activation, clock, log);
+        const reconcile = new Reconcile({
+          firewalls,
+          book,
+          journal,
+          expiry,
+          transactions,
+          serial,
+          probation,
+          clock,
+          log,
+        });
         const steering = new Steering({
           config,
           book,
@@ -103,6 +119,7 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
           journal,
           notifications,
           serial,
+          probation,
           clock,
           log,
         });
@@ -120,6 +137,7 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
           serial,
           notifications,
           reconcile,
+          probation,
           clock,
           log,
           abort,
@@ -137,8 +155,27 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         Services.Notifiers,
         Services.Transport,
         Services.Policy,
+        Services.Activation,
       ],
     );
   });
   return await container.getAsync(DaemonId);
+}
+
+/**
+ * Makes the firewalls of a configuration, and nothing else of a daemon: to look at what they can do, or to take down what a
+ * daemon left whose other parts cannot be made. Throws `CONFIG_INVALID`, `SECRET_INVALID`, `PLUGIN_INVALID`, `PLUGIN_TIMEOUT`.
+ */
+export async function createFirewalls(options: RoleOptions): Promise<readonly Named<Firewall>[]> {
+  return await (await roleContainer(options, bindFirewalls)).getAsync(Services.Firewalls);
+}
+
+function bindFirewalls(core: Container): void {
+  core.bind(Services.Firewalls).toResolvedValue(
+    async (...parts: PluginParts) => {
+      if (parts[0].firewall.length === 0) throw missingSection(parts[0], "firewall");
+      return await makeAll("firewall", parts[0].firewall, parts);
+    },
+    [...PLUGIN_PARTS],
+  );
 }

@@ -6,6 +6,7 @@ import type { Transport } from "../contracts/transport.ts";
 import type { NotifierFor } from "../daemon/notifications.ts";
 import type { Policy } from "../daemon/policy.ts";
 import type { Named } from "../lifecycle/time-limit.ts";
+import type { RecordFile } from "../rescue/record.ts";
 import { serviceId } from "./service-id.ts";
 
 /**
@@ -29,6 +30,8 @@ export const Services = {
   Firewalls: serviceId<readonly Named<Firewall>[]>("Firewalls"),
   /** Daemon only: who is told, of which events, and under which name; the plugins of `notify`. */
   Notifiers: serviceId<readonly NotifierFor[]>("Notifiers"),
+  /** Daemon only: the record of `wkfs activate`, in the folder `rescue` of the configuration. */
+  Activation: serviceId<RecordFile>("Activation"),
   /** Daemon only: who may open what, a `ConfiguredPolicy` of `protect` and `gateway.keys`. */
   Policy: serviceId<Policy>("Policy"),
 } as const;

@@ -16,17 +16,25 @@ const ARGS = {
   none: z.strictObject({}),
   open: z.strictObject({ ...target, time: z.number().min(1).max(2_147_483) }),
   close: z.strictObject(target),
+  stop: z.strictObject({ detach: z.boolean().default(false) }),
   history: z.strictObject({ since: z.number().optional(), limit: z.int().min(1).max(100_000).default(100) }),
 };
 
 /** Who can be listened to for what happens. */
-export interface EventSource {
+interface EventSource {
   on(name: "event", listener: (event: WkfsEvent) => void): unknown;
   off(name: "event", listener: (event: WkfsEvent) => void): unknown;
 }
 
+/** The daemon as a whole. */
+export interface Steered extends EventSource {
+  confirm(): Promise<boolean>;
+  stop(): Promise<void>;
+  leave(): Promise<void>;
+}
+
 /** What docs/control.md says that can be asked, each with its arguments, items and result. */
-export function operations(steering: Steering, events: EventSource): Operations {
+export function operations(steering: Steering, daemon: Steered): Operations {
   return {
     status: operation(ARGS.none, () => steering.report()),
     leases: operation(ARGS.none, async (_args, send) => {
@@ -55,7 +63,13 @@ export function operations(steering: Steering, events: EventSource): Operations 
       for (const event of found) await send(event);
       return { count: found.length };
     }),
-    events: operation(ARGS.none, (_args, send, signal) => follow(events, send, signal)),
+    events: operation(ARGS.none, (_args, send, signal) => follow(daemon, send, signal)),
+    confirm: operation(ARGS.none, async () => ({ confirmed: await daemon.confirm() })),
+    stop: operation(ARGS.stop, ({ detach }) => {
+      // The answer goes first: the stop ends this connection. What it fails with is in the daemon's log.
+      setImmediate(() => void (detach ? daemon.leave() : daemon.stop()).catch(() => {}));
+      return { pid: process.pid };
+    }),
   };
 }
 

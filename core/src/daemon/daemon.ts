@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Store } from "../contracts/store.ts";
 import type { Transport } from "../contracts/transport.ts";
-import { messageOf } from "../model/errors.ts";
+import { type WkfsError, messageOf } from "../model/errors.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import type { Lease } from "../model/lease.ts";
 import type { Firewalls } from "./firewalls.ts";
@@ -15,6 +15,7 @@ import type { Feed } from "../lifecycle/feed.ts";
 import { Role } from "../lifecycle/role.ts";
 import { ControlSocket } from "../control/socket.ts";
 import { operations } from "../control/operations.ts";
+import type { Probation } from "../rescue/probation.ts";
 import type { ControlConfig } from "../config/index.ts";
 import type { Expiry } from "./expiry.ts";
 import type { Journal } from "./journal.ts";
@@ -34,6 +35,7 @@ export interface DaemonParts {
   readonly serial: Serial;
   readonly notifications: Notifications;
   readonly reconcile: Reconcile;
+  readonly probation: Probation;
   readonly clock: Clock;
   readonly log: Logger;
   /** Aborted when the daemon stops; the signal of every plugin's context. */
@@ -67,6 +69,8 @@ const HISTORY = 365 * 86_400_000;
  */
 export class Daemon extends Role<WkfsEvent> {
   readonly #parts: DaemonParts;
+  /** Set when nothing is to be guarded after the stop: the reason, where it is one. */
+  #leaving: { readonly because: WkfsError | undefined } | undefined;
   /** What was started, with its undo; undone in reverse order. */
   readonly #undo: { readonly what: string; readonly run: () => Promise<void> }[] = [];
 
@@ -74,7 +78,10 @@ export class Daemon extends Role<WkfsEvent> {
   constructor(parts: DaemonParts) {
     super(parts.signal);
     this.#parts = parts;
-    parts.feed.follow((event) => this.tell(event));
+    parts.feed.follow((event) => {
+      this.tell(event);
+      parts.probation.sees(event);
+    });
   }
 
   /** Open leases. */
@@ -89,7 +96,32 @@ export class Daemon extends Role<WkfsEvent> {
    */
   async detach(): Promise<void> {
     this.retire();
-    for (const firewall of this.#parts.firewalls.all) await whole(firewall, "detach", () => firewall.plugin.detach());
+    const failures = await this.#detachAll();
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));
+  }
+
+  /**
+   * Makes a guard that is on probation permanent; false where none is. Rejects with `NOT_CONFIRMED` when it is too late, with
+   * `STORE_FAILED` and with `FIREWALL_FAILED`.
+   */
+  async confirm(): Promise<boolean> {
+    return await this.#parts.probation.confirm("the console");
+  }
+
+  /** Stops, and takes everything out of the packet filter: the protected ports are then as open as without wkfs. */
+  async leave(): Promise<void> {
+    this.#leaving ??= { because: undefined };
+    await this.stop();
+  }
+
+  /** Goes on past failures, and gives them. */
+  async #detachAll(): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    for (const firewall of this.#parts.firewalls.all) {
+      await whole(firewall, "detach", () => firewall.plugin.detach()).catch((error: unknown) => failures.push(error));
+    }
+    return failures;
   }
 
   /** Takes over what a former run left. Given up, it leaves the protected ports as closed as they were. @internal */
@@ -97,6 +129,8 @@ export class Daemon extends Role<WkfsEvent> {
     try {
       await this.#startParts();
     } catch (error) {
+      // Nobody could knock: what is on probation is not left standing until its time is over.
+      if (this.#parts.probation.report !== undefined) this.#leaving = { because: undefined };
       const failures = await this.#unwind();
       for (const failure of failures) this.#parts.log.error({ error: messageOf(failure) }, "while giving up the start");
       throw error;
@@ -105,13 +139,20 @@ export class Daemon extends Role<WkfsEvent> {
 
   async #startParts(): Promise<void> {
     const { policy, store, firewalls, transport, transactions, notifications, reconcile, clock, log } = this.#parts;
-    const { expiry, journal, serial } = this.#parts;
+    const { expiry, journal, serial, probation } = this.#parts;
+    const refusal = await probation.begin();
+    if (refusal !== undefined) {
+      for (const failure of await this.#detachAll()) log.error({ error: messageOf(failure) }, "could not detach");
+      throw refusal;
+    }
     await store.open();
     this.#undo.push({ what: "store", run: () => store.close() });
 
     // Stopped last: it has to tell of what happens until then, and no door waits for it.
     this.#undo.push({ what: "notifications", run: () => notifications.stop() });
     this.#undo.push({ what: "firewalls", run: () => this.#release() });
+    probation.watch({ confirmed: () => reconcile.reattach(), over: (why) => this.#callOff(why) });
+    this.#undo.push({ what: "probation", run: async () => probation.stop() });
     // The programs of the packet filter work while the store is read; the doors are guarded before one is opened.
     const attached = Promise.allSettled([reconcile.attach()]);
     const read = await Promise.allSettled([store.leases()]);
@@ -155,9 +196,20 @@ export class Daemon extends Role<WkfsEvent> {
   /** @internal */
   protected override async down(): Promise<void> {
     const failures = await this.#unwind();
-    if (failures.length > 0)
-      throw new AggregateError(failures, `the daemon stopped, with trouble: ${failures.map(messageOf).join("; ")}`);
-    this.#parts.log.info({}, "stopped; the protected ports stay closed");
+    const trouble =
+      failures.length > 0
+        ? new AggregateError(failures, `the daemon stopped, with trouble: ${failures.map(messageOf).join("; ")}`)
+        : undefined;
+    const because = this.#leaving?.because;
+    if (because !== undefined && trouble !== undefined) this.#parts.log.error({ error: trouble.message }, "stopping");
+    if (because !== undefined) throw because;
+    if (trouble !== undefined) throw trouble;
+    this.#parts.log.info(
+      {},
+      this.#leaving === undefined
+        ? "stopped; the protected ports stay closed"
+        : "stopped; everything of ours is out of the packet filter",
+    );
   }
 
   async #unwind(): Promise<unknown[]> {
@@ -176,6 +228,11 @@ export class Daemon extends Role<WkfsEvent> {
   /** Where nobody but us ends leases they end now; a start while they last opens them again. */
   async #release(): Promise<void> {
     const { firewalls, book } = this.#parts;
+    if (this.#leaving !== undefined) {
+      const stuck = await this.#detachAll();
+      if (stuck.length > 0) throw new AggregateError(stuck, stuck.map(messageOf).join("; "));
+      return;
+    }
     const failures: unknown[] = [];
     for (const firewall of firewalls.all) {
       try {
@@ -189,6 +246,13 @@ export class Daemon extends Role<WkfsEvent> {
       }
     }
     if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));
+  }
+
+  /** Nobody confirmed, or somebody called it off: nothing stays guarded. */
+  #callOff(why: WkfsError): void {
+    this.#parts.log.error({ reason: why.message }, "taking everything out of the packet filter");
+    this.#leaving = { because: why };
+    this.stop().catch(() => {});
   }
 
   async #openControl(): Promise<void> {

@@ -1,9 +1,10 @@
-import type { Firewall } from "../contracts/firewall.ts";
+import type { Firewall, FirewallAttached } from "../contracts/firewall.ts";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import { messageOf } from "../model/errors.ts";
 import { type KernelLease, type Lease, leaseId } from "../model/lease.ts";
 import { type Firewalls, applyTo, inLanes, inParts, whole } from "./firewalls.ts";
 import type { LeaseBook } from "./lease-book.ts";
+import type { Probation } from "../rescue/probation.ts";
 import type { Named } from "../lifecycle/time-limit.ts";
 import type { Expiry } from "./expiry.ts";
 import type { Journal } from "./journal.ts";
@@ -39,6 +40,7 @@ export interface ReconcileParts {
   readonly expiry: Expiry;
   readonly transactions: Transactions;
   readonly serial: Serial;
+  readonly probation: Probation;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -67,7 +69,7 @@ export class Reconcile {
   /** Makes the hooks of all; a failure is the start's failure. */
   async attach(): Promise<void> {
     const attach = async (firewall: Named<Firewall>) => {
-      const attached = await whole(firewall, "attach", () => firewall.plugin.attach());
+      const attached = await this.#attach(firewall);
       if (attached?.empty === true) this.#empty.add(firewall.name);
     };
     const results = await Promise.allSettled(this.#parts.firewalls.all.map(attach));
@@ -90,6 +92,13 @@ export class Reconcile {
     }
     this.#compareAt = clock.steady() + COMPARE_EVERY;
     this.#armTimer();
+  }
+
+  /** Makes the hooks anew for as long as the guard lasts now. Rejects as `attach` does; a round then tries again. */
+  async reattach(): Promise<void> {
+    await this.#parts.serial.run(async () => {
+      for (const firewall of this.#parts.firewalls.all) await this.#attach(firewall);
+    });
   }
 
   /** In turns, so that kernels get their leases meanwhile. */
@@ -120,6 +129,13 @@ export class Reconcile {
     this.#cancelTimer = this.#parts.clock.setTimer(CHECK_EVERY, () => {
       this.#looking = this.#lookAround().finally(() => this.#armTimer());
     });
+  }
+
+  /** On probation the kernel itself ends the guard, where it can. */
+  async #attach(firewall: Named<Firewall>): Promise<FirewallAttached | void> {
+    const { guardUntil } = this.#parts.probation;
+    const timed = guardUntil !== undefined && firewall.plugin.capabilities.guardUntil === true;
+    return await whole(firewall, "attach", () => firewall.plugin.attach(timed ? { guardUntil } : {}));
   }
 
   /** Looks beside the knocks where a firewall allows it: only what does not seem sound is looked at with the queue held. */
@@ -195,7 +211,7 @@ export class Reconcile {
 
   async #look(firewall: Named<Firewall>, everything: boolean): Promise<void> {
     const { missing, lost } = await this.#check(firewall);
-    if (missing.length > 0) await whole(firewall, "attach", () => firewall.plugin.attach());
+    if (missing.length > 0) await this.#attach(firewall);
     const found = [...missing, ...(missing.length > 0 || lost || everything ? await this.#compare(firewall) : [])];
     if (found.length === 0) return;
     this.#parts.log.warn({ firewall: firewall.name, found }, "the packet filter had been changed; it is put right");

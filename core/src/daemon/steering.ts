@@ -6,6 +6,7 @@ import { WkfsError, messageOf } from "../model/errors.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import type { Knock, KnockOutcome } from "../model/knock.ts";
 import { type Lease, type LeaseKey, leaseId } from "../model/lease.ts";
+import type { Probation, ProbationReport } from "../rescue/probation.ts";
 import type { Expiry } from "./expiry.ts";
 import { type Firewalls, whole } from "./firewalls.ts";
 import type { Journal } from "./journal.ts";
@@ -30,6 +31,8 @@ export interface DaemonReport {
   readonly transport: readonly string[];
   readonly store: string;
   readonly notifiers: readonly NotifierReport[];
+  /** Absent where nothing is on probation. */
+  readonly probation?: ProbationReport;
   /** Newest first. */
   readonly latest: readonly WkfsEvent[];
 }
@@ -67,6 +70,7 @@ export interface SteeringParts {
   readonly journal: Journal;
   readonly notifications: Notifications;
   readonly serial: Serial;
+  readonly probation: Probation;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -83,7 +87,7 @@ export class Steering {
 
   /** Looks at the kernel's hooks too, as the frequent check does. */
   async report(): Promise<DaemonReport> {
-    const { config, book, firewalls, transport, notifications, serial, clock } = this.#parts;
+    const { config, book, firewalls, transport, notifications, serial, probation, clock } = this.#parts;
     const looked = await serial.run(async () => {
       const reports: FirewallReport[] = [];
       for (const firewall of firewalls.all) {
@@ -109,6 +113,7 @@ export class Steering {
       transport: transport.addresses,
       store: config.store?.use ?? "none",
       notifiers: notifications.report(),
+      ...(probation.report && { probation: probation.report }),
       latest: await this.history({ limit: LATEST }),
     };
   }

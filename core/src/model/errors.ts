@@ -50,6 +50,11 @@ export type ErrorCode =
   | "DAEMON_UNREACHABLE"
   /** The daemon does not know, or could not do, what was asked over its control socket; or what answers there is none. Thrown by what asks there. */
   | "CONTROL_FAILED"
+  /**
+   * Nothing is guarded, since nobody confirmed the guard in time, or somebody called it off. Thrown by a daemon's `start`, which
+   * then has taken everything out of the packet filter, by its `stopped` when that happens later, and by what confirms too late.
+   */
+  | "NOT_CONFIRMED"
   /** A program, a right or a kernel feature that is needed is missing on this host. Thrown by plugins, by the gateway and by the command line. */
   | "HOST_UNSUPPORTED"
   /** A part was used before `start`, after `stop`, or twice. Thrown by roles, and by a transport that was closed. */

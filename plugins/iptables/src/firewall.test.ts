@@ -1,3 +1,4 @@
+import { WkfsError } from "@wkfs/core";
 import { FakeClock, firewallSuite, testContext } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
 import { type Family, configSchema } from "./config.ts";
@@ -99,16 +100,32 @@ describe("mode: allow", () => {
 });
 
 describe("what is written", () => {
+  it("does without sockets where the kernel does not find them", async () => {
+    const subject = await rehearsal("ipv4");
+    const restore = subject.netfilter.restore.bind(subject.netfilter);
+    subject.netfilter.restore = async (text) => {
+      if (text.includes("-m socket")) throw new WkfsError("FIREWALL_FAILED", "no module xt_socket");
+      await restore(text);
+    };
+    const firewall = await subject.make();
+    await firewall.attach();
+    expect((await firewall.check()).missing).toEqual([]);
+    expect(subject.netfilter.ruleset.get("wkfs")).toEqual(
+      chainRules(configSchema("ipv4").parse({}), { tcp: [22, 5432], udp: [1194] }, true, undefined, false),
+    );
+  });
+
   it("closes any number of ports, fifteen a rule, and never loopback or what stands", () => {
     const config = configSchema("ipv4").parse({});
     const tcp = Array.from({ length: 31 }, (_, index) => index + 1);
     const rules = chainRules(config, { tcp, udp: [] }, true);
-    expect(rules.slice(0, 3)).toEqual([
+    expect(rules.slice(0, 4)).toEqual([
       "-i lo -j RETURN",
       "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+      "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m socket -j RETURN",
       "-m set --match-set wkfs-v4 src,dst -j ACCEPT",
     ]);
-    expect(rules.slice(3).map((rule) => wordsOf(rule)[5]!.split(",").length)).toEqual([15, 15, 1]);
+    expect(rules.slice(4).map((rule) => wordsOf(rule)[5]!.split(",").length)).toEqual([15, 15, 1]);
   });
 
   it("is a failure when the kernel refuses it, and is tried anew", async () => {

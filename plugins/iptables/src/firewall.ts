@@ -8,6 +8,7 @@ import {
   type FirewallState,
   type PluginContext,
   WkfsError,
+  messageOf,
 } from "@wkfs/core";
 import type { Family, IptablesConfig } from "./config.ts";
 import { type LeaseTable, MAX_TIMEOUT, RuleLeases, SetLeases } from "./leases.ts";
@@ -34,6 +35,8 @@ export class IptablesFirewall implements Firewall {
   readonly #netfilter: Netfilter;
   #sets: boolean;
   #guardUntil: number | undefined;
+  /** Whether the kernel finds the socket of a packet; until it refuses. */
+  #sockets = true;
 
   private constructor(
     family: Family,
@@ -91,8 +94,7 @@ export class IptablesFirewall implements Firewall {
       );
     }
     const ruleset = await this.#ruleset();
-    if (this.#missing(ruleset).length > 0)
-      await this.#netfilter.restore(attachTransaction(ruleset, this.#config, this.#rules, this.#sets));
+    if (this.#missing(ruleset).length > 0) await this.#attachChains(ruleset);
     return { empty };
   }
 
@@ -153,7 +155,7 @@ export class IptablesFirewall implements Firewall {
   }
 
   get #rules(): string[] {
-    return chainRules(this.#config, this.#context.protect, this.#sets, this.#guardUntil);
+    return chainRules(this.#config, this.#context.protect, this.#sets, this.#guardUntil, this.#sockets);
   }
 
   /** Gives the number of its elements; undefined where there are no sets after all. */
@@ -175,6 +177,25 @@ export class IptablesFirewall implements Firewall {
     throw new WkfsError("FIREWALL_FAILED", `there is a set ${set} of another kind on this host`, {
       hint: `Give wkfs another one with \`set:\` in the configuration, or remove it with: ipset destroy ${set}`,
     });
+  }
+
+  async #attachChains(ruleset: Ruleset): Promise<void> {
+    const restore = () => this.#netfilter.restore(attachTransaction(ruleset, this.#config, this.#rules, this.#sets));
+    try {
+      await restore();
+    } catch (error) {
+      if (!this.#sockets) throw error;
+      this.#sockets = false;
+      await restore().catch((again: unknown) => {
+        // It was not for that.
+        this.#sockets = true;
+        throw again;
+      });
+      this.#context.log.warn(
+        { error: messageOf(error) },
+        "the kernel lacks xt_socket: connections that stood before it tracked any may hang until the server says something",
+      );
+    }
   }
 
   async #ruleset(): Promise<Ruleset> {

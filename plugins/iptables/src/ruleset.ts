@@ -48,13 +48,14 @@ export function openChain(config: IptablesConfig): string {
 
 /**
  * What our chain shall hold. `sets` says whether leases are elements of a set or rules of `openChain`; `guardUntil`, in ms
- * since the epoch, when the kernel stops to guard by itself.
+ * since the epoch, when the kernel stops to guard by itself. `sockets` whether the kernel knows the match of that name.
  */
 export function chainRules(
   config: IptablesConfig,
   protect: ProtectedPorts,
   sets: boolean,
   guardUntil?: number,
+  sockets = true,
 ): string[] {
   const lease = sets ? `-m set --match-set ${config.set} src,dst -j ACCEPT` : `-j ${openChain(config)}`;
   if (config.mode === "allow" && guardUntil === undefined) return [lease];
@@ -62,6 +63,7 @@ export function chainRules(
   return [
     "-i lo -j RETURN",
     "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+    ...(sockets ? [STANDING] : []),
     lease,
     ...(["tcp", "udp"] as const).flatMap((protocol) =>
       chunks(protect[protocol], MULTIPORT).map(
@@ -70,6 +72,12 @@ export function chainRules(
     ),
   ];
 }
+
+/**
+ * A connection that stood before anything on this host tracked connections is not known to be one until the server says
+ * something. It is by its socket: nothing that opens a connection matches.
+ */
+const STANDING = "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m socket -j RETURN";
 
 /** A time of day as iptables reads and prints it: in UTC unless it is told otherwise. */
 function utc(time: number): string {

@@ -1,5 +1,5 @@
 import { FakeClock, firewallSuite, recordingLogger, testContext } from "@wkfs/core/testing";
-import { type Lease, parseAddress } from "@wkfs/core";
+import { type Lease, WkfsError, parseAddress } from "@wkfs/core";
 import { describe, expect, it } from "vitest";
 import { configSchema } from "./config.ts";
 import { NftablesFirewall } from "./firewall.ts";
@@ -158,18 +158,31 @@ describe("mode: allow", () => {
 });
 
 describe("what is written", () => {
+  it("does without sockets where the kernel does not find them", async () => {
+    const subject = await rehearsal();
+    const write = subject.nftables.write.bind(subject.nftables);
+    subject.nftables.write = async (commands) => {
+      if (commands.includes("socket wildcard")) throw new WkfsError("FIREWALL_FAILED", "no module nft_socket");
+      await write(commands);
+    };
+    const firewall = await subject.make();
+    await firewall.attach();
+    expect((await firewall.check()).missing).toEqual([]);
+  });
+
   const layout = layoutOf(configSchema.parse({}), PROTECT);
 
   it("lets loopback and what stands pass, then leases, and closes what is protected", () => {
     expect(layout.rules).toEqual([
       'iif "lo" return',
       "ct state established,related return",
+      "tcp flags & (fin | syn | rst | ack) != syn socket wildcard 0 return",
       "ip saddr . meta l4proto . th dport @wkfs_v4 accept",
       "ip6 saddr . meta l4proto . th dport @wkfs_v6 accept",
       "tcp dport { 22, 5432 } drop",
       "udp dport { 1194 } drop",
     ]);
-    expect(layoutOf(configSchema.parse({}), { tcp: [], udp: [] }).rules.length).toBe(4);
+    expect(layoutOf(configSchema.parse({}), { tcp: [], udp: [] }).rules.length).toBe(5);
   });
 
   it("renews by add, delete, add; never ends before the deadline; writes no ended lease", () => {

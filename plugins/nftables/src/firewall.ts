@@ -39,6 +39,8 @@ export class NftablesFirewall implements Firewall {
   readonly #nftables: Nftables;
   #layout: Layout;
   #guardUntil: number | undefined;
+  /** Whether the kernel finds the socket of a packet; until it refuses. */
+  #sockets = true;
   /** Our chain as this nft printed it when we had made it: versions differ in words, so it is not compared to ours. */
   #printed: readonly string[];
   #attached = false;
@@ -68,8 +70,7 @@ export class NftablesFirewall implements Firewall {
   async attach({ guardUntil }: AttachOptions = {}): Promise<FirewallAttached> {
     if (guardUntil !== this.#guardUntil) {
       this.#guardUntil = guardUntil;
-      this.#layout = layoutOf(this.#config, this.#context.protect, guardUntil);
-      this.#printed = written(this.#layout);
+      this.#plan();
     }
     const before = await this.#table();
     const empty = [...this.#layout.sets.values()].every((set) => before?.sets.has(set) !== true);
@@ -80,8 +81,7 @@ export class NftablesFirewall implements Firewall {
     if (switchedOff(before, this.#layout)) await this.#nftables.write(`add table ${family} ${name}\n`);
     const unfit = unfitSets(before, this.#layout);
     const kept = await Promise.all(unfit.map(([, set]) => this.#read(set)));
-    const commands = attachCommands(before, this.#layout, kept.flat().map(asLease), this.#context.clock.now());
-    await this.#nftables.write(commands);
+    await this.#writeAttach(before, kept.flat().map(asLease));
     const after = await this.#table();
     const lines = printed(after, this.#layout);
     const missing = missingFrom(after, this.#layout, lines);
@@ -137,6 +137,33 @@ export class NftablesFirewall implements Firewall {
     if (commands !== undefined) await this.#nftables.write(commands);
     await this.#nftables.close();
     this.#attached = false;
+  }
+
+  /** What is to be made, from what is known of the kernel. */
+  #plan(): void {
+    this.#layout = layoutOf(this.#config, this.#context.protect, this.#guardUntil, this.#sockets);
+    this.#printed = written(this.#layout);
+  }
+
+  async #writeAttach(before: Table | undefined, kept: readonly Lease[]): Promise<void> {
+    const write = () => this.#nftables.write(attachCommands(before, this.#layout, kept, this.#context.clock.now()));
+    try {
+      await write();
+    } catch (error) {
+      if (!this.#sockets) throw error;
+      this.#sockets = false;
+      this.#plan();
+      await write().catch((again: unknown) => {
+        // It was not for that.
+        this.#sockets = true;
+        this.#plan();
+        throw again;
+      });
+      this.#context.log.warn(
+        { error: messageOf(error) },
+        "the kernel lacks nft_socket: connections that stood before it tracked any may hang until the server says something",
+      );
+    }
   }
 
   async #write(change: FirewallChange): Promise<void> {

@@ -28,8 +28,8 @@ const ADDRESSES = {
 } as const;
 const FAMILIES = { inet: ["ipv4", "ipv6"], ip: ["ipv4"], ip6: ["ipv6"] } as const;
 
-/** `guardUntil` in ms since the epoch: when the kernel stops to guard by itself. */
-export function layoutOf(config: NftablesConfig, protect: ProtectedPorts, guardUntil?: number): Layout {
+/** `guardUntil` in ms since the epoch: when the kernel stops to guard by itself. `sockets`: whether it finds the socket of a packet. */
+export function layoutOf(config: NftablesConfig, protect: ProtectedPorts, guardUntil?: number, sockets = true): Layout {
   const { mode, name, size, parent, position, takeOut, priority } = config;
   const family = mode === "guard" ? "inet" : parent.family;
   const sets = new Map(FAMILIES[family].map((one) => [one, `${name}_${ADDRESSES[one].suffix}`]));
@@ -42,7 +42,7 @@ export function layoutOf(config: NftablesConfig, protect: ProtectedPorts, guardU
       size,
       chain: name,
       // For a limited time rules of ours close, before all others, and none of theirs is out: nobody would put it back.
-      rules: guardUntil === undefined ? leaseRules(sets) : guardRules(sets, protect, guardUntil),
+      rules: guardUntil === undefined ? leaseRules(sets) : guardRules(sets, protect, guardUntil, sockets),
       caller:
         guardUntil === undefined
           ? { chain: parent.chain, position, takeOut }
@@ -54,10 +54,16 @@ export function layoutOf(config: NftablesConfig, protect: ProtectedPorts, guardU
     sets,
     size,
     chain: "guard",
-    rules: guardRules(sets, protect, guardUntil),
+    rules: guardRules(sets, protect, guardUntil, sockets),
     caller: { hook: `type filter hook input priority ${priority}; policy accept;` },
   };
 }
+
+/**
+ * A connection that stood before anything on this host tracked connections is not known to be one until the server says
+ * something. It is by its socket: nothing that opens a connection matches.
+ */
+const STANDING = "tcp flags & (fin | syn | rst | ack) != syn socket wildcard 0 return";
 
 /**
  * The guard. It can only close: an accept ends this chain, and the chains of others that come later in the same hook
@@ -68,11 +74,13 @@ function guardRules(
   sets: ReadonlyMap<AddressFamily, string>,
   protect: ProtectedPorts,
   until: number | undefined,
+  sockets: boolean,
 ): string[] {
   const meanwhile = until === undefined ? "" : `meta time < "${utc(until)}" `;
   return [
     'iif "lo" return',
     "ct state established,related return",
+    ...(sockets ? [STANDING] : []),
     ...leaseRules(sets),
     ...(["tcp", "udp"] as const).flatMap((protocol) =>
       protect[protocol].length === 0 ? [] : [`${meanwhile}${protocol} dport { ${protect[protocol].join(", ")} } drop`],
