@@ -31,13 +31,15 @@ export interface PlannedFile {
 
 export function makePlan(
   parts: Pick<Plan, "answers" | "because" | "findings" | "transactions">,
-  layout: ServerLayout,
+  layout: ServerLayout & { readonly url: string },
   former: Former | undefined,
   behind: WebServer | undefined,
 ): Plan {
   const { answers } = parts;
   const configuration = plannedText(answers, layout, former);
   const changes = former === undefined ? undefined : diffLines(former.text, configuration);
+  const sameForClients =
+    layout.keysAre === "old" && former?.answers.url !== undefined && layout.url === former.answers.url;
   const fresh = { new: "new", old: "kept" } as const;
   const secret = layout.secret === undefined ? [] : [{ path: layout.secret, what: fresh[layout.secretIs] }];
   return {
@@ -49,7 +51,7 @@ export function makePlan(
       { path: layout.config, what: former === undefined ? "new" : changes?.length === 0 ? "unchanged" : "changed" },
       { path: layout.keys, what: fresh[layout.keysAre] },
       ...secret,
-      { path: layout.clientFolder, what: former === undefined ? "new" : "changed" },
+      { path: layout.clientFolder, what: former === undefined ? "new" : sameForClients ? "unchanged" : "changed" },
     ],
   };
 }

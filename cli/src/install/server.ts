@@ -58,10 +58,10 @@ export async function runInstallation(run: InstallationRun): Promise<ServerOutco
   const behind = asked === undefined ? snippetServer(wish) : asked.behind;
 
   const layout = await layoutOf({ folder, stateDir, answers, former, newKeys });
-  await checkAnswers(answers, layout, folder);
+  const url = await checkAnswers(answers, layout, folder);
   const place = { folder, dataDir: run.dataDir };
   const [found, transactions] = [findings(answers, host), await rehearse(answers, place)];
-  const plan = makePlan({ answers, because, findings: found, transactions }, layout, former, behind);
+  const plan = makePlan({ answers, because, findings: found, transactions }, { ...layout, url }, former, behind);
   for (const line of planLines(host, plan, run.terminal)) say(line);
   const outcome: Omit<ServerOutcome, "written"> = {
     plan: {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { onKernel } from "@wkfs/core/testing";
 import type { NetworkNamespace } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
@@ -28,7 +28,7 @@ test("real listeners are found with their programs, of both protocols and famili
   await host.run("ip", "address", "add", "fd00::1/64", "dev", "lo", "nodad");
   const child = host.spawn([process.execPath, "-e", LISTENER], { stdio: ["ignore", "pipe", "inherit"] });
   await once(child.stdout!, "data");
-  const name = (await readFile(`/proc/${child.pid}/comm`, "utf8")).trim();
+  const name = basename(process.execPath);
   const found = listenersOf(await listeningSockets(`/proc/${child.pid}`), await runningPrograms());
   expect(found).toEqual([
     { protocol: "tcp", port: 22, addresses: ["0.0.0.0"], programs: [name], local: false },
