@@ -81,8 +81,7 @@ describe("what the rules mean", () => {
     ],
     ["a former guard of ours", said(NFT, { ...native(-100, NO_SSH), name: "inet wkfs guard" }), []],
   ])("%s", (_, texts, expected) => {
-    expect(texts.length, texts.join("\n")).toBe(expected.length);
-    for (const [index, pattern] of expected.entries()) expect(texts[index]).toMatch(pattern);
+    expect(texts).toEqual(expected.map((pattern) => expect.stringMatching(pattern)));
   });
 
   it("one sentence names all ports that it is about", () => {
@@ -197,8 +196,7 @@ describe("what the host means", () => {
       [/^note firewalld: /, /^note ufw: /, /^note Docker: /],
     ],
   ])("%s", (_, found, expected) => {
-    expect(found.length, found.join("\n")).toBe(expected.length);
-    for (const [index, pattern] of expected.entries()) expect(found[index]).toMatch(pattern);
+    expect(found).toEqual(expected.map((pattern) => expect.stringMatching(pattern)));
   });
 
   it("offers to take out what is about the protected ports alone", () => {

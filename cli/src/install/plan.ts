@@ -24,7 +24,7 @@ export interface Plan {
   readonly snippet: Snippet | undefined;
 }
 
-export interface PlannedFile {
+interface PlannedFile {
   readonly path: string;
   readonly what: "new" | "changed" | "unchanged" | "kept";
 }
@@ -57,7 +57,7 @@ export function makePlan(
 }
 
 /** What listens on this host, as a table. */
-export function listenerLines(listeners: readonly Listener[], terminal: boolean): string[] {
+function listenerLines(listeners: readonly Listener[], terminal: boolean): string[] {
   const cells = listeners.map(({ protocol, port, programs, addresses, local }) => [
     `${protocol}/${port}`,
     programs.join(", ") || "?",
@@ -110,7 +110,7 @@ function firewallWords(entry: ServerAnswers["firewalls"][number]): string {
 
 const SIGNS = { problem: "PROBLEM", warning: "Warning", note: "Note" } as const;
 
-export function findingLine({ level, text }: Finding): string {
+function findingLine({ level, text }: Finding): string {
   return `  ${SIGNS[level]}: ${text}`;
 }
 

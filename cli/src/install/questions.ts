@@ -233,6 +233,6 @@ async function askHook(present: Section | undefined): Promise<string> {
 }
 
 /** Whether what the plan says shall be done. */
-export async function askToGoOn(message: string): Promise<boolean> {
-  return await confirm({ message, default: true });
+export async function askToGoOn(message: string, preset: boolean): Promise<boolean> {
+  return await confirm({ message, default: preset });
 }

@@ -27,6 +27,7 @@ export interface InstallationRun {
   readonly dataDir: string;
   /** The commands that this wkfs has, to name the next ones. */
   readonly commands: readonly string[];
+  readonly runCommand: (id: string, flags: string[]) => Promise<unknown>;
   readonly say: (line: string) => void;
 }
 
@@ -52,7 +53,9 @@ export async function runInstallation(run: InstallationRun): Promise<ServerOutco
   const [host, former] = await Promise.all([lookAround(), formerInstallation(folder)]);
   const path = freshPath();
 
-  const asked = run.ask ? await (await import("./questions.ts")).askServer(wish, former, host, path) : undefined;
+  const asked = run.ask
+    ? await answered(async () => (await import("./questions.ts")).askServer(wish, former, host, path))
+    : undefined;
   const proposed = propose(wish, former, host, () => path);
   const { answers, because } = asked?.proposal ?? (run.yes ? withProposedPorts(proposed, wish, host) : proposed);
   const behind = asked === undefined ? snippetServer(wish) : asked.behind;
@@ -77,7 +80,7 @@ export async function runInstallation(run: InstallationRun): Promise<ServerOutco
     return { ...outcome, written: false };
   }
   const agreed =
-    asked !== undefined && (await (await import("./questions.ts")).askToGoOn(question(former !== undefined)));
+    asked !== undefined && (await goOn(former === undefined ? "Write these files?" : "Write these changes?"));
   if (asked !== undefined && !agreed) {
     say("Nothing was written.");
     return { ...outcome, written: false };
@@ -94,6 +97,7 @@ export async function runInstallation(run: InstallationRun): Promise<ServerOutco
     newKeys,
   });
   for (const line of nextSteps(installed, folder !== SERVER_DIR, run.commands)) say(line);
+  if (asked !== undefined) await offer(run, installed.config);
   if (!run.test && asked?.test !== true) return { ...outcome, ...installed, written: true };
   if (answers.notify.length === 0) {
     throw new WkfsError("CONFIG_INVALID", "--test-mail: the configuration has nobody to tell", {
@@ -105,8 +109,31 @@ export async function runInstallation(run: InstallationRun): Promise<ServerOutco
   return { ...outcome, ...installed, written: true, tested };
 }
 
-function question(again: boolean): string {
-  return again ? "Write these changes?" : "Write these files?";
+/** Services are written and the guard is put up by commands of their own, where this wkfs has them. */
+async function offer({ commands, runCommand, wish }: InstallationRun, config: string): Promise<void> {
+  const flags = wish.folder === SERVER_DIR ? [] : ["--config", config];
+  for (const [id, question] of [
+    ["service:install", "Write the services of this server now (wkfs service install)?"],
+    ["activate", "Put up the guard now, on probation (wkfs activate)?"],
+  ] as const)
+    if (commands.includes(id) && (await goOn(question, false))) await runCommand(id, flags);
+}
+
+async function goOn(message: string, preset = true): Promise<boolean> {
+  return await answered(async () => (await import("./questions.ts")).askToGoOn(message, preset));
+}
+
+/** A person who leaves at a question, by Ctrl-C or by closing the terminal, is no fault of the program. */
+async function answered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "ExitPromptError") throw error;
+    throw new WkfsError("CONFIG_INVALID", "the questions were called off", {
+      hint: "What was not shown as written is as it was. Every answer is a flag as well: wkfs install server --help",
+      cause: error,
+    });
+  }
 }
 
 function snippetServer({ behind }: Wish): WebServer | undefined {

@@ -19,14 +19,14 @@ const iptables = z
       .default([...FAMILIES]),
   })
   // What iptables would refuse is refused here, and not only when it is printed.
-  .superRefine(({ families, for: _, ...settings }, context) => {
-    const checked = configSchema(families[0] ?? "ipv4").safeParse(settings);
+  .superRefine(({ families, ...config }, context) => {
+    const checked = configSchema(families[0] ?? "ipv4").safeParse(without(config));
     for (const { path, message } of checked.error?.issues ?? []) context.addIssue({ code: "custom", path, message });
   });
 
 /** What stands beside it is what stands beside `use: nftables`, and nftables' own schema says what that may be. */
-const nftables = z.looseObject({ for: z.literal("nftables") }).superRefine(({ for: _, ...settings }, context) => {
-  for (const { path, message } of nftablesSchema.safeParse(settings).error?.issues ?? [])
+const nftables = z.looseObject({ for: z.literal("nftables") }).superRefine((config, context) => {
+  for (const { path, message } of nftablesSchema.safeParse(without(config)).error?.issues ?? [])
     context.addIssue({ code: "custom", path, message });
 });
 
@@ -56,16 +56,20 @@ export function dryRun(output?: Output): Plugin<"firewall", DryRunConfig> {
 
 async function make(config: DryRunConfig, context: PluginContext, print: (text: string) => void): Promise<Firewall> {
   if (config.for === "nftables") {
-    const { for: _, ...settings } = config;
     const nft = new RehearsalNftables({ now: () => context.clock.now(), print });
-    return new NftablesFirewall(nftablesSchema.parse(settings), context, nft);
+    return new NftablesFirewall(nftablesSchema.parse(without(config)), context, nft);
   }
-  const { families, for: _, ...settings } = config;
+  const { families, ...rest } = config;
   const firewalls = families.map((family) => {
     const netfilter = new RehearsalNetfilter({ family, now: () => context.clock.now(), print });
-    return IptablesFirewall.create(family, configSchema(family).parse(settings), context, netfilter);
+    return IptablesFirewall.create(family, configSchema(family).parse(without(rest)), context, netfilter);
   });
   return new BothFamilies(await Promise.all(firewalls));
+}
+
+/** What is for the other plugin. */
+function without(config: object): object {
+  return Object.fromEntries(Object.entries(config).filter(([key]) => key !== "for"));
 }
 
 export default dryRun();

@@ -196,6 +196,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
       newKeys: flags["force-new-keys"],
       dataDir: this.config.dataDir,
       commands: this.config.commandIDs,
+      runCommand: (id, words) => this.config.runCommand(id, words),
       say: (line) => this.log(line),
     });
   }

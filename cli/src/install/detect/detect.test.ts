@@ -135,5 +135,5 @@ describe("other firewalls", () => {
 });
 
 it("what is no JSON of nft is an error, and not an empty ruleset", () => {
-  expect(() => parseHooks("{}", "")).toThrow();
+  expect(() => parseHooks("{}", "")).toThrow(/nftables/);
 });
