@@ -5,6 +5,8 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import type { NetworkNamespace } from "@wkfs/core/testing";
+import { Terminal } from "./terminal.ts";
 
 /** The program `wkfs`. */
 export const RUN = join(import.meta.dirname, "..", "bin", "run.js");
@@ -92,6 +94,27 @@ export class Sandbox implements AsyncDisposable {
       maxBuffer: 1 << 26,
     });
     return stdout;
+  }
+
+  /** Runs `wkfs` to its end on another host, with the same folders. */
+  async wkfsOn(host: NetworkNamespace, ...args: string[]): Promise<Outcome> {
+    return await this.startOn(host, ...args).ended;
+  }
+
+  /** It ends with that host. */
+  startOn(host: NetworkNamespace, ...args: string[]): Running {
+    const child = host.spawn([process.execPath, RUN, ...args], {
+      cwd: this.cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: this.#environment,
+    });
+    return new Running(child, "");
+  }
+
+  /** A `wkfs` at a terminal, on this or another host. */
+  terminal(args: readonly string[], host?: NetworkNamespace): Terminal {
+    const prefix = host?.prefix ?? [];
+    return Terminal.start([process.execPath, RUN, ...args], { prefix, cwd: this.cwd, env: this.#environment });
   }
 
   get #environment(): NodeJS.ProcessEnv {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeClientConfig } from "../install/client-config.ts";
+import { firewallEntry } from "../install/proposal.ts";
 import { installServer } from "../install/server-config.ts";
 import { PORT, hostPort } from "./family.ts";
 
@@ -24,14 +25,25 @@ export async function writeFiles(folder: string, server: DemoServer): Promise<De
   const { listen, transportPort, firewalls, reachedAt } = server;
   const path = `/${randomBytes(4).toString("hex")}`;
   const urls = reachedAt.map(({ host, port }) => `http://${hostPort(host, port)}${path}`);
-  const mail = undefined;
-  const hook = { mode: "guard", parent: "INPUT", chain: "wkfs" } as const;
+  const place = join(folder, "server");
+  const secret = join(place, "transport.secret");
   const installed = await installServer({
-    folder: join(folder, "server"),
+    folder: place,
     stateDir: join(folder, "state"),
-    path,
-    url: urls[0],
-    settings: { tcp: [PORT], udp: [], maxTime: 60, listen, transportPort, firewalls, mail, ...hook },
+    answers: {
+      tcp: [PORT],
+      udp: [],
+      maxTime: 60,
+      listen,
+      path,
+      url: urls[0],
+      trustedProxies: [],
+      transport: { use: "localhost-tcp", host: "127.0.0.1", port: transportPort, secret },
+      firewalls: firewalls.map((use) => firewallEntry(use, {})),
+      notify: [],
+      control: undefined,
+    },
+    former: undefined,
     gid: undefined,
     force: false,
     newKeys: false,

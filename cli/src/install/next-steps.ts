@@ -6,18 +6,18 @@ import type { ServerInstalled } from "./server-config.ts";
 export function nextSteps(
   { config, keys, secret, stateDir, url, client, kept }: ServerInstalled,
   folderGiven: boolean,
+  commands: readonly string[],
 ): string[] {
   const flag = folderGiven ? ` --config ${shellWord(config)}` : "";
   const remark = (file: string) => (kept.includes(file) ? "  (was there, kept)" : "");
   return [
     `configuration  ${config}`,
     `keys           ${keys}${remark(keys)}`,
-    `secret         ${secret}${remark(secret)}`,
+    ...(secret === undefined ? [] : [`secret         ${secret}${remark(secret)}`]),
     `state          ${stateDir}`,
     "",
     "On this host:",
-    `  wkfs daemon${flag}`,
-    `  wkfs serve${flag}`,
+    ...hostCommands(commands).map((command) => `  ${command}${flag}`),
     "",
     "On each client, which needs the URL and the keys:",
     `  scp ${shellWord(`${hostname()}:${client.keys}`)} wkfs-v1.json`,
@@ -26,6 +26,14 @@ export function nextSteps(
     "",
     `Or copy the folder ${dirname(client.config)} as it is to ~/.config/wkfs. Whoever has these keys can open the ports.`,
   ];
+}
+
+/** Both halves by hand, or as services and on probation where this wkfs has commands for that. */
+function hostCommands(commands: readonly string[]): string[] {
+  const service = commands.includes("service:install");
+  const activate = commands.includes("activate");
+  if (!service && !activate) return ["wkfs daemon", "wkfs serve"];
+  return [...(service ? ["wkfs service install"] : ["wkfs serve"]), activate ? "wkfs activate" : "wkfs daemon"];
 }
 
 /** A word as a shell takes it. */

@@ -1,28 +1,23 @@
 import { randomBytes } from "node:crypto";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { WkfsError, isWkfsError } from "@wkfs/core";
-import {
-  type ConfigSource,
-  checkServerConfig,
-  loadClientConfig,
-  loadServerConfig,
-  readKeys,
-  readSecret,
-} from "@wkfs/core/config";
+import { type ConfigSource, checkServerConfig, loadServerConfig, readKeys, readSecret } from "@wkfs/core/config";
 import { CLIENT_FILE, KEYS_FILE, SERVER_FILE } from "../config-path.ts";
+import type { ServerAnswers } from "./answers.ts";
 import { writeClientConfig } from "./client-config.ts";
-import { type ServerSettings, serverValue, serverYaml } from "./server-yaml.ts";
+import type { Former } from "./former.ts";
+import { plannedText } from "./planned-text.ts";
+import { serverValue } from "./server-yaml.ts";
 import { type NewFile, letGroupRead, makeFolder, refuseExisting, writeFiles } from "./write-files.ts";
 
 export interface ServerInstallation {
   /** Folder of the configuration, absolute. */
   readonly folder: string;
   readonly stateDir: string;
-  /** Undefined: that of a former installation, else a fresh one that nobody can guess. */
-  readonly path: string | undefined;
-  /** The URL that clients use. Undefined: that of a former installation, else made from `listen` and the path. */
-  readonly url: string | undefined;
-  readonly settings: Omit<ServerSettings, "path" | "keys" | "secret" | "database">;
+  readonly answers: ServerAnswers;
+  /** What was there before, and what of it stays. */
+  readonly former: Former | undefined;
   /** Group that may read configuration, keys and secret: that of an unprivileged gateway. */
   readonly gid: number | undefined;
   /** Whether a configuration that is there may be written anew. */
@@ -35,7 +30,8 @@ export interface ServerInstallation {
 export interface ServerInstalled {
   readonly config: string;
   readonly keys: string;
-  readonly secret: string;
+  /** Undefined where gateway and daemon need none. */
+  readonly secret: string | undefined;
   readonly stateDir: string;
   readonly url: string;
   /** A folder that can be copied to a client as it is. */
@@ -44,59 +40,117 @@ export interface ServerInstalled {
   readonly kept: readonly string[];
 }
 
+/** Where the files of an installation are. */
+export interface ServerLayout {
+  readonly config: string;
+  readonly keys: string;
+  readonly keysAre: "new" | "old";
+  /** Whether clients have sets of keys with names, which are the administrator's to make. */
+  readonly namedKeys: boolean;
+  readonly secret: string | undefined;
+  readonly secretIs: "new" | "old";
+  readonly database: string;
+  readonly clientFolder: string;
+}
+
 /** Bytes of the five keys, in the order of the PHP program's file. */
 const KEY_SIZES = { key1: 32, iv1: 16, key2: 32, iv2: 16, sign: 20 } as const;
 
+/** A path of the URL that nobody can guess. */
+export function freshPath(): string {
+  return `/${randomBytes(16).toString("hex")}`;
+}
+
+/** Where everything goes, and what of it is there. Reads nothing. */
+export async function layoutOf({
+  folder,
+  stateDir,
+  answers,
+  former,
+  newKeys,
+}: Omit<ServerInstallation, "gid" | "force">): Promise<ServerLayout> {
+  const keys = former?.config.keySets[0]?.keys ?? join(folder, KEYS_FILE);
+  const { secret } = answers.transport;
+  const isThere = (file: string) =>
+    access(file).then(
+      () => true,
+      () => false,
+    );
+  const file = answers.transport.use === "localhost-tcp" && typeof secret === "string" ? secret : undefined;
+  return {
+    config: join(folder, SERVER_FILE),
+    keys,
+    keysAre: !newKeys && (await isThere(keys)) ? "old" : "new",
+    namedKeys: former?.config.namedKeys ?? false,
+    secret: file,
+    secretIs: !newKeys && file !== undefined && (await isThere(file)) ? "old" : "new",
+    database: join(stateDir, "wkfs.db"),
+    clientFolder: join(folder, "client"),
+  };
+}
+
+/** Throws `CONFIG_INVALID` for answers that no configuration can have; names the flag. */
+export async function checkAnswers(answers: ServerAnswers, layout: ServerLayout, folder: string): Promise<string> {
+  try {
+    const url = urlOf(answers);
+    if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
+      throw new WkfsError(
+        "CONFIG_INVALID",
+        `--url: ${JSON.stringify(url)} is no URL that begins with http:// or https://`,
+      );
+    }
+    await checkServerConfig(serverValue(answers, layout), flagsSource, folder);
+    return url;
+  } catch (error) {
+    if (!isWkfsError(error)) throw error;
+    const hint = error.hint?.startsWith("Give ")
+      ? error.hint
+      : "Nothing was written. `wkfs install server --help` shows what this flag takes.";
+    throw new WkfsError(error.code, error.message, { hint, cause: error });
+  }
+}
+
 /**
  * Writes a server's configuration, keys and transport secret, and a folder for clients. Nothing is written when
- * the settings are wrong. Existing keys stay unless new ones are asked for. Throws `CONFIG_INVALID`, `SECRET_INVALID`.
+ * the answers are wrong. Existing keys stay unless new ones are asked for. Throws `CONFIG_INVALID`, `SECRET_INVALID`.
  */
 export async function installServer(installation: ServerInstallation): Promise<ServerInstalled> {
-  const { folder, stateDir, gid, force, newKeys } = installation;
-  const files = {
-    config: join(folder, SERVER_FILE),
-    keys: join(folder, KEYS_FILE),
-    secret: join(folder, "transport.secret"),
-  };
-  const clientFolder = join(folder, "client");
-  const former = await formerInstallation(files.config, join(clientFolder, CLIENT_FILE));
-  const path = installation.path ?? former.path ?? `/${randomBytes(16).toString("hex")}`;
-  const url =
-    installation.url === undefined
-      ? urlFor(installation.settings.listen, path, former.url)
-      : withPath(installation.url, path);
-  const settings = { ...installation.settings, path, ...files, database: join(stateDir, "wkfs.db") };
-  await checkSettings(settings, url, folder);
-  if (!force) await refuseExisting(files.config);
+  const { folder, stateDir, answers, former, gid, force, newKeys } = installation;
+  const layout = await layoutOf(installation);
+  const { config: file, keys, secret } = layout;
+  const url = await checkAnswers(answers, layout, folder);
+  if (!force) await refuseExisting(file);
 
   const kept: string[] = [];
   const secretMode = gid === undefined ? 0o600 : 0o640;
-  const secretFile = async (file: string, fresh: () => string, read: () => Promise<unknown>): Promise<NewFile[]> => {
+  const secretFile = async (path: string, fresh: () => string, read: () => Promise<unknown>): Promise<NewFile[]> => {
     if (!newKeys && (await isThere(read))) {
-      kept.push(file);
+      kept.push(path);
       return [];
     }
-    return [{ path: file, text: fresh(), mode: secretMode, gid, replace: newKeys }];
+    return [{ path, text: fresh(), mode: secretMode, gid, replace: newKeys }];
   };
   // Open to all, as other folders in /etc: the gateway's user must get to the files that its group may read.
   await makeFolder(folder, 0o755);
   await makeFolder(stateDir, 0o700);
   const secrets = [
-    ...(await secretFile(files.keys, freshKeys, () => readKeys(files.keys))),
-    ...(await secretFile(
-      files.secret,
-      () => `${randomBytes(40).toString("hex")}\n`,
-      () => readSecret(files.secret),
-    )),
+    ...(await secretFile(keys, freshKeys, () => readKeys(keys))),
+    ...(secret === undefined
+      ? []
+      : await secretFile(
+          secret,
+          () => `${randomBytes(40).toString("hex")}\n`,
+          () => readSecret(secret),
+        )),
   ];
-  const config = { path: files.config, text: serverYaml(settings), mode: 0o640, gid, replace: force };
+  const config = { path: file, text: plannedText(answers, layout, former), mode: 0o640, gid, replace: force };
   await writeFiles([...secrets, config], async (staged) => void (await loadServerConfig(staged.at(-1)!)));
-  if (gid !== undefined) for (const file of kept) await letGroupRead(file, gid);
-  const client = await writeClientConfig(clientFolder, { url }, `${await readSecret(files.keys)}\n`, {
-    origin: files.keys,
-    replace: true,
-  });
-  return { ...files, stateDir, url, client, kept };
+  if (gid !== undefined) for (const path of kept) await letGroupRead(path, gid);
+  const { clientFolder } = layout;
+  const client = layout.namedKeys
+    ? { config: join(clientFolder, CLIENT_FILE), keys }
+    : await writeClientConfig(clientFolder, { url }, `${await readSecret(keys)}\n`, { origin: keys, replace: true });
+  return { config: file, keys, secret, stateDir, url, client, kept };
 }
 
 function freshKeys(): string {
@@ -116,44 +170,16 @@ async function isThere(read: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** The path and URL that clients know already. A former configuration that is not valid has none. */
-async function formerInstallation(
-  config: string,
-  client: string,
-): Promise<{ path: string | undefined; url: string | undefined }> {
-  const server = await loadServerConfig(config).catch(() => undefined);
-  const knocker = await loadClientConfig(client).catch(() => undefined);
-  return { path: server?.gateway?.path, url: knocker?.url };
-}
-
-/** A URL without a path names the host alone; the gateway is at its path there. */
-function withPath(url: string, path: string): string {
-  const parsed = URL.parse(url);
-  return parsed?.pathname === "/" ? new URL(path, parsed).href : url;
-}
-
-function urlFor(listen: string, path: string, former: string | undefined): string {
-  if (former !== undefined && new URL(former).pathname.endsWith(path)) return former;
+/** The URL that clients use. One without a path names the host alone; the gateway is at its path there. */
+function urlOf({ url, listen, path }: ServerAnswers): string {
+  if (url !== undefined) {
+    const parsed = URL.parse(url);
+    return parsed?.pathname === "/" ? new URL(path, parsed).href : url;
+  }
   if (!listen.startsWith("unix:")) return `http://${listen}${path}`;
   throw new WkfsError("CONFIG_INVALID", "which URL do clients use? A gateway on a Unix socket has none of its own", {
     hint: `Give the one of the web server before it, such as --url https://www.example.org${path}`,
   });
-}
-
-async function checkSettings(settings: ServerSettings, url: string, folder: string): Promise<void> {
-  try {
-    if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
-      throw new WkfsError(
-        "CONFIG_INVALID",
-        `--url: ${JSON.stringify(url)} is no URL that begins with http:// or https://`,
-      );
-    }
-    await checkServerConfig(serverValue(settings), flagsSource, folder);
-  } catch (error) {
-    if (!isWkfsError(error)) throw error;
-    const hint = "Nothing was written. `wkfs install server --help` shows what this flag takes.";
-    throw new WkfsError(error.code, error.message, { hint, cause: error });
-  }
 }
 
 const FLAGS: Readonly<Record<string, string>> = {
@@ -163,6 +189,8 @@ const FLAGS: Readonly<Record<string, string>> = {
   protect: "--tcp and --udp",
   "gateway.listen": "--listen",
   "gateway.path": "--path",
+  "gateway.trustedProxies": "--trusted-proxy",
+  "control.path": "--control",
 };
 
 /** Errors in what came from flags name the flag. */

@@ -1,69 +1,29 @@
+import type { Section, ServerAnswers } from "./answers.ts";
 import { yamlMapping, yamlValue } from "./yaml-text.ts";
 
-export interface ServerSettings {
-  readonly tcp: readonly number[];
-  readonly udp: readonly number[];
-  /** Seconds. */
-  readonly maxTime: number;
-  readonly listen: string;
-  readonly path: string;
-  /** Files, absolute. */
+/** Where an installation puts what is not asked about. Absolute. */
+export interface ServerPlaces {
   readonly keys: string;
-  readonly secret: string;
   readonly database: string;
-  readonly transportPort: number;
-  /** Names of firewall plugins, and how they hang into the packet filter; undefined: by their own defaults. */
-  readonly firewalls: readonly string[];
-  readonly mode: "guard" | "allow";
-  readonly parent: string | undefined;
-  readonly chain: string | undefined;
-  readonly mail: MailSettings | undefined;
 }
-
-interface MailSettings {
-  readonly host: string;
-  readonly port: number;
-  readonly from: string;
-  readonly to: readonly string[];
-}
-
-type Entry = Readonly<Record<string, string | number | readonly string[] | Readonly<Record<string, string>>>>;
 
 /** The configuration as a value, in the shape of the file. */
-export function serverValue(settings: ServerSettings) {
-  const { tcp, udp, maxTime, listen, path, keys, secret, database, transportPort, mail } = settings;
+export function serverValue(answers: ServerAnswers, { keys, database }: ServerPlaces) {
+  const { tcp, udp, maxTime, listen, path, trustedProxies, transport, firewalls, notify, control } = answers;
   return {
     protect: { tcp, udp, maxTime },
-    gateway: { listen, path, trustedProxies: [], keys },
-    transport: { use: "localhost-tcp", host: "127.0.0.1", port: transportPort, secret } as Entry,
-    firewall: settings.firewalls.map((use) => firewallEntry(use, settings)),
-    store: { use: "sqlite", path: database } as Entry,
-    notify: mail === undefined ? [] : [{ use: "smtp-email", ...mail } as Entry],
+    gateway: { listen, path, trustedProxies, keys },
+    transport,
+    firewall: firewalls,
+    store: { use: "sqlite", path: database },
+    notify,
+    ...(control && { control: { path: control.path, ...(control.group !== undefined && { group: control.group }) } }),
   };
 }
 
-function firewallEntry(use: string, { mode, parent, chain }: ServerSettings): Entry {
-  switch (use) {
-    case "nftables": {
-      const [family = "", table = "", name = ""] = (parent ?? "inet filter input").split(" ");
-      return {
-        use,
-        mode,
-        ...(chain && { name: chain }),
-        ...(mode === "allow" && { parent: { family, table, chain: name } }),
-      };
-    }
-    case "iptables":
-    case "ip6tables":
-      return { use, mode, parent: parent ?? "INPUT", chain: chain ?? "wkfs" };
-    default:
-      return { use };
-  }
-}
-
 /** The same value as text, with a word to whoever changes it. */
-export function serverYaml(settings: ServerSettings): string {
-  const { protect, gateway, transport, firewall, store, notify } = serverValue(settings);
+export function serverYaml(answers: ServerAnswers, places: ServerPlaces): string {
+  const { protect, gateway, transport, firewall, store, notify, control } = serverValue(answers, places);
   return `# wkfs: ports that are closed until somebody with the keys knocks.
 # Check after a change, without touching the host: wkfs config check
 
@@ -79,7 +39,7 @@ protect:
 gateway:
   listen: ${yamlValue(gateway.listen)}
   path: ${yamlValue(gateway.path)}
-  trustedProxies: []
+  trustedProxies: ${yamlValue(gateway.trustedProxies)}
   keys: ${yamlValue(gateway.keys)}
 
 # How gateway and daemon speak with each other.
@@ -93,9 +53,16 @@ ${list(firewall)}
 store: ${yamlMapping(store)}
 
 # Who is told when a port was opened.
-${notify.length === 0 ? "notify: []\n" : `notify:\n${list(notify)}`}`;
+${notify.length === 0 ? "notify: []\n" : `notify:\n${list(notify)}`}${
+    control === undefined
+      ? ""
+      : `
+# Where a running daemon can be asked and steered: wkfs status.
+control: ${yamlMapping(control)}
+`
+  }`;
 }
 
-function list(entries: readonly Entry[]): string {
+function list(entries: readonly Section[]): string {
   return entries.map((entry) => `  - ${yamlMapping(entry)}\n`).join("");
 }

@@ -104,6 +104,12 @@ export interface Plugin<Kind extends PluginKind, Config> {
    * `SECRET_INVALID` or `HOST_UNSUPPORTED`.
    */
   create(config: Config, context: PluginContext): PluginKinds[Kind] | Promise<PluginKinds[Kind]>;
+  /**
+   * For a firewall that can say beforehand what it would do. What it makes holds what the host held at that moment, keeps
+   * every change to itself, and hands the text of each transaction to `print` before it takes it: text that a shell runs,
+   * with the same effect. A dry run prints it.
+   */
+  rehearse?(config: Config, context: PluginContext, print: (text: string) => void): Promise<PluginKinds[Kind]>;
 }
 
 /** A plugin of any kind and configuration, as core holds them. */
@@ -113,6 +119,7 @@ export interface AnyPlugin {
   readonly kind: PluginKind;
   readonly configSchema: ConfigSchema<unknown>;
   create(config: never, context: PluginContext): PluginKinds[PluginKind] | Promise<PluginKinds[PluginKind]>;
+  rehearse?(config: never, context: PluginContext, print: (text: string) => void): Promise<PluginKinds[PluginKind]>;
 }
 
 /** Adds types and nothing else: what you pass is what you export. */

@@ -8,7 +8,10 @@ beforeEach(() => void (printed.length = 0));
 
 async function make(clock: FakeClock, families: ("ipv4" | "ipv6")[] = ["ipv4", "ipv6"]) {
   const printing = dryRun({ write: (text) => printed.push(text) });
-  return await printing.create({ mode: "guard", parent: "INPUT", chain: "wkfs", families }, testContext({ clock }));
+  return await printing.create(
+    { for: "iptables", mode: "guard", parent: "INPUT", chain: "wkfs", families },
+    testContext({ clock }),
+  );
 }
 
 firewallSuite("dry-run", { describe, it }, async () => {
@@ -58,6 +61,23 @@ describe("a dry run", () => {
     expect(printed.join("")).not.toContain("iptables-restore --");
     expect(printed.join("")).toContain("ip6tables-restore");
     expect(plugin).toMatchObject({ name: "dry-run", kind: "firewall" });
+  });
+
+  it("prints what nftables would apply, and refuses what nftables would refuse", async () => {
+    const printing = dryRun({ write: (text) => printed.push(text) });
+    const made = async (config: object) => {
+      const checked = await printing.configSchema["~standard"].validate({ for: "nftables", ...config });
+      if (checked.issues !== undefined) return checked.issues;
+      return await printing.create(checked.value, testContext({ clock: new FakeClock() }));
+    };
+    const firewall = (await made({ name: "doors", priority: -20 })) as Awaited<ReturnType<typeof make>>;
+    await firewall.attach();
+    const text = printed.join("");
+    expect(text).toContain("nft -f - <<'END'\nadd table inet doors\n");
+    expect(text).toContain("type filter hook input priority -20; policy accept;");
+    expect(text).not.toContain("iptables");
+    expect(await made({ priority: -300 })).toMatchObject([{ path: ["priority"] }]);
+    expect(await made({ chain: "x" })).toMatchObject([{ message: expect.stringContaining("chain") }]);
   });
 
   it("refuses the configuration that iptables would refuse", async () => {

@@ -1,12 +1,14 @@
-import { API_VERSION, type Plugin, definePlugin } from "@wkfs/core";
+import { API_VERSION, type Firewall, type Plugin, type PluginContext, definePlugin } from "@wkfs/core";
 import { IptablesFirewall, RehearsalNetfilter, configSchema } from "@wkfs/iptables";
+import { NftablesFirewall, RehearsalNftables, configSchema as nftablesSchema } from "@wkfs/nftables";
 import { z } from "zod";
 import { BothFamilies } from "./both-families.ts";
 
 const FAMILIES = ["ipv4", "ipv6"] as const;
 
-const schema = z
+const iptables = z
   .strictObject({
+    for: z.literal("iptables").default("iptables"),
     mode: z.enum(["guard", "allow"]).default("guard"),
     parent: z.string().default("INPUT"),
     chain: z.string().default("wkfs"),
@@ -17,10 +19,18 @@ const schema = z
       .default([...FAMILIES]),
   })
   // What iptables would refuse is refused here, and not only when it is printed.
-  .superRefine(({ families, ...settings }, context) => {
-    const checked = configSchema(families[0] ?? "ipv4").safeParse(settings);
+  .superRefine(({ families, ...config }, context) => {
+    const checked = configSchema(families[0] ?? "ipv4").safeParse(without(config));
     for (const { path, message } of checked.error?.issues ?? []) context.addIssue({ code: "custom", path, message });
   });
+
+/** What stands beside it is what stands beside `use: nftables`, and nftables' own schema says what that may be. */
+const nftables = z.looseObject({ for: z.literal("nftables") }).superRefine((config, context) => {
+  for (const { path, message } of nftablesSchema.safeParse(without(config)).error?.issues ?? [])
+    context.addIssue({ code: "custom", path, message });
+});
+
+const schema = z.union([iptables, nftables]);
 
 export type DryRunConfig = z.output<typeof schema>;
 
@@ -30,7 +40,7 @@ export interface Output {
 }
 
 /**
- * A firewall that prints the transactions that `iptables` and `ip6tables` would apply, and applies none. What it printed it
+ * A firewall that prints the transactions that `iptables` and `ip6tables`, or with `for: nftables` that one, would apply, and applies none. What it printed it
  * remembers, so it answers as if the kernel held it. Prints to stdout unless an embedder says otherwise.
  */
 export function dryRun(output?: Output): Plugin<"firewall", DryRunConfig> {
@@ -39,15 +49,27 @@ export function dryRun(output?: Output): Plugin<"firewall", DryRunConfig> {
     apiVersion: API_VERSION,
     kind: "firewall",
     configSchema: schema,
-    async create({ families, ...settings }, context) {
-      const print = (text: string): void => void (output ?? process.stdout).write(`${text}\n`);
-      const firewalls = families.map((family) => {
-        const netfilter = new RehearsalNetfilter({ family, now: () => context.clock.now(), print });
-        return IptablesFirewall.create(family, configSchema(family).parse(settings), context, netfilter);
-      });
-      return new BothFamilies(await Promise.all(firewalls));
-    },
+    create: (config, context) => make(config, context, (text) => void (output ?? process.stdout).write(`${text}\n`)),
+    rehearse: make,
   });
+}
+
+async function make(config: DryRunConfig, context: PluginContext, print: (text: string) => void): Promise<Firewall> {
+  if (config.for === "nftables") {
+    const nft = new RehearsalNftables({ now: () => context.clock.now(), print });
+    return new NftablesFirewall(nftablesSchema.parse(without(config)), context, nft);
+  }
+  const { families, ...rest } = config;
+  const firewalls = families.map((family) => {
+    const netfilter = new RehearsalNetfilter({ family, now: () => context.clock.now(), print });
+    return IptablesFirewall.create(family, configSchema(family).parse(without(rest)), context, netfilter);
+  });
+  return new BothFamilies(await Promise.all(firewalls));
+}
+
+/** What is for the other plugin. */
+function without(config: object): object {
+  return Object.fromEntries(Object.entries(config).filter(([key]) => key !== "for"));
 }
 
 export default dryRun();

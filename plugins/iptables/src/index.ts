@@ -2,6 +2,7 @@ import { API_VERSION, type Plugin, definePlugin } from "@wkfs/core";
 import { type Family, type IptablesConfig, configSchema } from "./config.ts";
 import { IptablesFirewall } from "./firewall.ts";
 import { hostNetfilter } from "./host-netfilter.ts";
+import { RehearsalNetfilter } from "./rehearsal.ts";
 
 export { type Family, type IptablesConfig, configSchema } from "./config.ts";
 export { IptablesFirewall } from "./firewall.ts";
@@ -15,6 +16,13 @@ export function iptablesPlugin(name: string, family: Family): Plugin<"firewall",
     kind: "firewall",
     configSchema: configSchema(family),
     create: (config, context) => IptablesFirewall.create(family, config, context, hostNetfilter(family, context.log)),
+    async rehearse(config, context, print) {
+      const host = hostNetfilter(family, context.log);
+      const [held, sets] = await Promise.all([host.save(), host.hasSets()]);
+      const rehearsal = new RehearsalNetfilter({ family, now: () => context.clock.now(), print, sets });
+      rehearsal.hold(held);
+      return await IptablesFirewall.create(family, config, context, rehearsal);
+    },
   });
 }
 

@@ -1,7 +1,7 @@
 import { WkfsError } from "@wkfs/core";
 import type { Family } from "./config.ts";
 import type { Netfilter } from "./netfilter.ts";
-import { type Ruleset, transaction, wordsOf } from "./ruleset.ts";
+import { type Ruleset, parseRuleset, transaction, wordsOf } from "./ruleset.ts";
 
 interface Set {
   readonly size: number;
@@ -15,6 +15,8 @@ export interface RehearsalOptions {
   readonly now: () => number;
   /** Called with each transaction that would go to the kernel, before it is tried. */
   readonly print: (text: string) => void;
+  /** Whether the host has sets; by itself it has. */
+  readonly sets?: boolean;
 }
 
 const TARGETS = ["ACCEPT", "DROP", "RETURN", "REJECT", "LOG"];
@@ -32,6 +34,14 @@ export class RehearsalNetfilter implements Netfilter {
 
   constructor(options: RehearsalOptions) {
     this.#options = options;
+  }
+
+  /** Takes over a filter table as iptables-save printed it. */
+  hold(saved: string): void {
+    for (const [chain, rules] of parseRuleset(saved)) this.#chains.set(chain, [...rules]);
+    // Sets that rules of others look into are there, whatever they hold.
+    for (const rule of [...this.#chains.values()].flat())
+      for (const [, set] of rule.matchAll(/--match-set (\S+)/g)) this.#sets.set(set!, { size: 0, elements: new Map() });
   }
 
   async save(): Promise<string> {
@@ -54,15 +64,16 @@ export class RehearsalNetfilter implements Netfilter {
   }
 
   async hasSets(): Promise<boolean> {
-    return true;
+    return this.#options.sets ?? true;
   }
 
   async createSet(name: string, size: number): Promise<void> {
+    if (this.#sets.has(name)) return;
     this.#options.print(
       `ipset create ${name} hash:ip,port family ${this.#options.family === "ipv4" ? "inet" : "inet6"} timeout 600 maxelem ${size}`,
     );
     if (this.broken !== undefined) throw refused(this.broken);
-    if (!this.#sets.has(name)) this.#sets.set(name, { size, elements: new Map() });
+    this.#sets.set(name, { size, elements: new Map() });
   }
 
   async describeSet(name: string): Promise<{ readonly fits: boolean; readonly count: number } | undefined> {

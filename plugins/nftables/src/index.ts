@@ -2,6 +2,8 @@ import { API_VERSION, definePlugin } from "@wkfs/core";
 import { configSchema } from "./config.ts";
 import { NftablesFirewall } from "./firewall.ts";
 import { hostNftables } from "./host-nftables.ts";
+import { layoutOf } from "./layout.ts";
+import { RehearsalNftables } from "./rehearsal.ts";
 
 export { type NftablesConfig, configSchema } from "./config.ts";
 export { NftablesFirewall } from "./firewall.ts";
@@ -13,4 +15,11 @@ export default definePlugin({
   kind: "firewall",
   configSchema,
   create: (config, context) => new NftablesFirewall(config, context, hostNftables(context.log)),
+  async rehearse(config, context, print) {
+    const { table } = layoutOf(config, context.protect);
+    const held = await hostNftables(context.log).describe(table);
+    const rehearsal = new RehearsalNftables({ now: () => context.clock.now(), print });
+    if (held !== undefined) rehearsal.hold(table, held);
+    return new NftablesFirewall(config, context, rehearsal);
+  },
 });

@@ -1,7 +1,10 @@
 import type { ElementName, Nftables, SetReading, TableName } from "./nftables.ts";
 import { refusal } from "./program.ts";
+import { parseTable } from "./table-text.ts";
 
 interface FakeTable {
+  /** Whether it is one of those that iptables makes. */
+  readonly iptables: boolean;
   dormant: boolean;
   readonly sets: Map<string, FakeSet>;
   readonly chains: Map<string, FakeChain>;
@@ -39,6 +42,19 @@ export class RehearsalNftables implements Nftables {
     this.#options = options;
   }
 
+  /** Takes over a table as nft printed it. Elements are not in that text: a rehearsal knows of no leases. */
+  hold({ family, name }: TableName, text: string): void {
+    const { about, iptables, sets, chains } = parseTable(text);
+    const rules = [...chains.values()].flatMap((chain) => chain.rules);
+    this.#handle = Math.max(this.#handle, ...rules.map(({ handle }) => handle));
+    this.#ruleset.set(`${family} ${name}`, {
+      iptables,
+      dormant: about.some((line) => /^flags .*dormant/.test(line)),
+      sets: new Map([...sets].map(([set, { lines }]) => [set, { lines, elements: new Map() }])),
+      chains: new Map([...chains].map(([chain, held]) => [chain, { hook: held.hook, rules: [...held.rules] }])),
+    });
+  }
+
   async write(commands: string): Promise<void> {
     this.#options.print(`nft -f - <<'END'\n${commands}END`);
     if (this.broken !== undefined) throw refusal(["nft"], this.broken);
@@ -69,7 +85,10 @@ export class RehearsalNftables implements Nftables {
     ];
     const about = table.dormant ? ["\tflags dormant"] : [];
     const lines = [...about, ...parts.flat().map((line) => `\t${line}`)];
-    return [`table ${family} ${name} { # handle 1`, ...lines, "}", ""].join("\n");
+    const warning = table.iptables
+      ? [`# Warning: table ${family} ${name} is managed by iptables-nft, do not touch!`]
+      : [];
+    return [...warning, `table ${family} ${name} { # handle 1`, ...lines, "}", ""].join("\n");
   }
 
   async readSet({ family, name }: TableName, set: string): Promise<SetReading | undefined> {
@@ -124,6 +143,7 @@ export class RehearsalNftables implements Nftables {
     const found = ruleset.get(key);
     if (kind === "table" && verb === "add") {
       ruleset.set(key, {
+        iptables: found?.iptables ?? false,
         dormant: rest.includes("dormant"),
         sets: found?.sets ?? new Map(),
         chains: found?.chains ?? new Map(),
@@ -222,9 +242,10 @@ export class RehearsalNftables implements Nftables {
 
 function copy(ruleset: Ruleset): Ruleset {
   return new Map(
-    [...ruleset].map(([key, { dormant, sets, chains }]) => [
+    [...ruleset].map(([key, { iptables, dormant, sets, chains }]) => [
       key,
       {
+        iptables,
         dormant,
         sets: new Map([...sets].map(([name, { lines, elements }]) => [name, { lines, elements: new Map(elements) }])),
         chains: new Map([...chains].map(([name, { hook, rules }]) => [name, { hook, rules: [...rules] }])),

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
 import { type Server, type Socket, createServer } from "node:net";
 import { dirname } from "node:path";
 import { type Clock, type GrantHandler, type Logger, WkfsError, isWkfsError, messageOf } from "@wkfs/core";
@@ -43,6 +44,8 @@ export class Listener implements ListeningSide {
   async open(): Promise<string> {
     const { path } = this.#config;
     try {
+      // Below /run nothing survives a reboot.
+      await mkdir(dirname(path), { recursive: true, mode: 0o755 });
       const fault = await folderFault(dirname(path), [process.geteuid?.() ?? 0]);
       if (fault !== undefined) throw new Error(`it could be replaced, since ${fault}`);
       await this.#listen();
