@@ -19,6 +19,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   SERVER_UNREACHABLE: EXIT.unreachable,
   DAEMON_UNREACHABLE: EXIT.unreachable,
   KNOCK_REFUSED: EXIT.refused,
+  CLOSE_UNSUPPORTED: EXIT.refused,
 };
 
 /** `command` is the command as one types it, for the hint of an error in its use. */
