@@ -205,7 +205,10 @@ describe.skipIf(reason !== undefined)(`ProxyCommand with a real sshd${because}`,
     const program = 'require("net").createServer((socket) => socket.end("in")).listen(2302, "0.0.0.0")';
     site.server.spawn([process.execPath, "-e", program], { stdio: "ignore" });
     // The network loses what begins a connection, until the third knock.
-    await site.client.run("nft", "add table inet lossy; add chain inet lossy out { type filter hook output priority 0; }");
+    await site.client.run(
+      "nft",
+      "add table inet lossy; add chain inet lossy out { type filter hook output priority 0; }",
+    );
     await site.client.run("nft", "add rule inet lossy out tcp dport 2302 drop");
     const proxied = run(["wkfs", "client", "proxy", "--config", short.client, SERVER.ipv4, "2302"]);
     for (let knocks = 0; knocks < 4; knocks += 1) {
@@ -227,7 +230,9 @@ describe.skipIf(reason !== undefined)(`ProxyCommand with a real sshd${because}`,
     await site.client.run("ip", "route", "add", "unreachable", `${SERVER.ipv6}/128`);
     const result = await run(["wkfs", "client", "proxy", SERVER.ipv6, "22"]);
     expect(result).toMatchObject({ code: 3, stdout: "" });
-    expect(result.stderr).toMatch(/^Error: no connection to fd91::1 port 22: .*\nHint: The port is open for 10\.91\.0\.2/);
+    expect(result.stderr).toMatch(
+      /^Error: no connection to fd91::1 port 22: .*\nHint: The port is open for 10\.91\.0\.2/,
+    );
   });
 
   it("with wrong keys says so, with 4; ssh shows it", async () => {

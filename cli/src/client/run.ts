@@ -61,7 +61,11 @@ export async function runProgram([program = "", ...args]: readonly string[], tel
 }
 
 /** Gives back what was opened, by another client than the one that opened it and has ended. That it cannot be done is told, and is no failure of the program that ran. */
-export async function giveBack(make: () => Promise<Client>, { ports, expires }: KnockResult, tell: Tell): Promise<void> {
+export async function giveBack(
+  make: () => Promise<Client>,
+  { ports, expires }: KnockResult,
+  tell: Tell,
+): Promise<void> {
   const numbers = (protocol: "tcp" | "udp") =>
     ports.flatMap(({ port, opened }) => (opened && port.protocol === protocol ? port.number : []));
   try {

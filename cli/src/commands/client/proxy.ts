@@ -1,8 +1,17 @@
 import * as Args from "@oclif/core/args";
+import * as Errors from "@oclif/core/errors";
 import { WkfsCommand } from "../../command.ts";
 import { clientConfigPath } from "../../config-path.ts";
 import { exitCodesHelp } from "../../exit-codes.ts";
 import { configFlag } from "../../flags.ts";
+
+const portArg = Args.custom<number>({
+  parse: async (text) => {
+    const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+    if (port >= 1 && port <= 65_535) return port;
+    throw new Errors.CLIError(`Expected a port from 1 to 65535, but received: ${text}`);
+  },
+});
 
 export default class ClientProxyCommand extends WkfsCommand {
   /** What comes on stdout is the other side's. */
@@ -29,7 +38,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unreachable", "refused")}`;
   ];
   static override args = {
     host: Args.string({ required: true, description: "Name or address of the server." }),
-    port: Args.integer({ required: true, min: 1, max: 65_535, description: "TCP port." }),
+    port: portArg({ required: true, description: "TCP port." }),
   };
   static override flags = { config: configFlag("$XDG_CONFIG_HOME/wkfs/client.yaml") };
 

@@ -8,7 +8,6 @@ import { configFlag, durationFlag, portsFlag, portsOf } from "../../flags.ts";
 export default class ClientRunCommand extends WkfsCommand {
   /** What comes on stdout is the program's. */
   static override enableJsonFlag = false;
-  static override strict = false;
   static override usage = "<%= command.id %> [-c FILE] [--tcp N...] [--udp N...] [--time TIME] [--no-close] -- CMD...";
   static override summary = "Run a program, and keep the ports open while it runs.";
   static override description = `Knocks, runs CMD with its arguments (no shell), renews the leases while it runs, and then asks the server to close them. \
@@ -26,7 +25,8 @@ ${exitCodesHelp("unexpected", "invalid", "unreachable", "refused")}`;
     },
     {
       description: "Several programs need a shell, which is named",
-      command: "<%= config.bin %> <%= command.id %> --tcp 5432 -- sh -c 'pg_dump -h db.example.org app | gzip > app.gz'",
+      command:
+        "<%= config.bin %> <%= command.id %> --tcp 5432 -- sh -c 'pg_dump -h db.example.org app | gzip > app.gz'",
     },
   ];
   static override flags = {
@@ -34,12 +34,19 @@ ${exitCodesHelp("unexpected", "invalid", "unreachable", "refused")}`;
     tcp: portsFlag("TCP port to keep open instead of the configured ones; may be given several times."),
     udp: portsFlag("UDP port to keep open instead of the configured ones; may be given several times."),
     time: durationFlag({ description: "Length of a lease, in seconds or as 90s, 10m, 2h; the server may allow less." }),
-    close: Flags.boolean({ default: true, allowNo: true, description: "Ask the server to close the ports at the end." }),
+    close: Flags.boolean({
+      default: true,
+      allowNo: true,
+      description: "Ask the server to close the ports at the end.",
+    }),
   };
 
   async run(): Promise<void> {
-    const { argv, flags } = await this.parse(ClientRunCommand);
-    if (argv.length === 0) throw new Errors.CLIError("Name the program to run, after --");
+    // What stands behind -- is the program's, to the letter; oclif would sort it.
+    const at = this.argv.indexOf("--");
+    const program = at === -1 ? [] : this.argv.slice(at + 1);
+    const { flags } = await this.parse(ClientRunCommand, at === -1 ? this.argv : this.argv.slice(0, at));
+    if (program.length === 0) throw new Errors.CLIError("Name the program to run, after --");
     const [{ createClient, loadClientConfig }, { giveBack, keepOpen, runProgram, troubleReport }, { openLines }] =
       await Promise.all([import("#client-side"), import("../../client/run.ts"), import("../../open-report.ts")]);
     const loaded = await loadClientConfig(clientConfigPath(flags.config));
@@ -54,7 +61,7 @@ ${exitCodesHelp("unexpected", "invalid", "unreachable", "refused")}`;
     client.on("event", (event) => {
       if (event.type !== "failed") latest = event.result;
     });
-    process.exitCode = await runProgram(argv.map(String), tell);
+    process.exitCode = await runProgram(program, tell);
     // No renewal may follow the closing.
     await client.stop();
     if (flags.close) await giveBack(make, latest, tell);
