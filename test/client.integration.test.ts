@@ -125,6 +125,35 @@ describe("a knock", () => {
     await expect(client.info()).rejects.toMatchObject({ code, hint: expect.stringMatching(/\S/) });
   });
 
+  it.each([
+    [43, /the server's clock seems to be 43 s ahead of this one/],
+    [-200, /the server's clock seems to be 3 min 20 s behind this one/],
+    [-90_000, /the server's clock seems to be 25 h 0 min behind this one/],
+    [14, /^127\.0\.0\.1:\d+ answered with status 403$/],
+    [undefined, /^127\.0\.0\.1:\d+ answered with status 403$/],
+  ])("that is answered with 403 by a clock that is %s s ahead says so", async (ahead, message) => {
+    const clock = new FakeClock(1_800_000_000_000);
+    const url = await serve((_, response) => {
+      response.statusCode = 403;
+      response.sendDate = false;
+      if (ahead !== undefined) response.setHeader("Date", new Date(clock.now() + ahead * 1000).toUTCString());
+      response.end();
+    });
+    const asked = (await clientOf(url, {}, clock)).info();
+    await expect(asked).rejects.toMatchObject({ code: "KNOCK_REFUSED", message: expect.stringMatching(message) });
+  });
+
+  it("to a gateway of ours whose clock is 43 s ahead says by how much, by nothing but its answer", async () => {
+    await using gateway = await TestGateway.start({}, keys);
+    const clock = new FakeClock(Date.now() - 43_000);
+    // The gateway's packets are of a time that stands; the header is of the host's clock.
+    const asked = (await clientOf(gateway.url, {}, clock)).info();
+    await expect(asked).rejects.toMatchObject({
+      code: "KNOCK_REFUSED",
+      message: expect.stringMatching(/seems to be 4[234] s ahead of this one/),
+    });
+  });
+
   it("that is answered with an answer of long ago is an error", async () => {
     const old = Math.floor(Date.now() / 1000) - 100;
     const client = await clientOf(

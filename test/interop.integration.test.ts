@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer, request as httpRequest } from "node:http";
 import { type AddressInfo, createConnection, createServer } from "node:net";
 import { createClient } from "@wkfs/core/client";
 import { checkServerConfig, loadClientConfig } from "@wkfs/core/config";
@@ -213,6 +214,48 @@ describe("our gateway with PHP's daemon", () => {
     expect(halfClosed).toBe(false);
     php.close();
   });
+
+  it("asks it to close with nothing that it could take for an opening, and tells the client that it cannot", async () => {
+    const read: Record<string, unknown>[] = [];
+    // The checks of server.php, in its order and with its answers.
+    const php = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.once("data", (chunk) => {
+        const asked = JSON.parse(chunk.toString()) as Record<string, unknown>;
+        read.push(asked);
+        const no = (error: string, code: string) => JSON.stringify({ success: false, error, 0: code });
+        if (asked["secret"] !== SECRET) socket.end(no("Missing 'secret'.", "missing_secret"));
+        else if (typeof asked["ip"] !== "string") socket.end(no("Missing 'ip'.", "missing_ip"));
+        else if (typeof asked["ports"] !== "object") socket.end(no("Missing 'ports'.", "missing_ports"));
+        else socket.end('{"success":true,"expires":1}');
+      });
+    }).listen(0, "127.0.0.1");
+    await once(php, "listening");
+    const clock = new FakeClock(secondOf(web[0]!) * 1000);
+    await using gateway = await ourGateway(clock, (php.address() as AddressInfo).port);
+    const url = `http://${gateway.address}/wk/index.php`;
+    // The gateway takes 127.0.0.1 for a proxy, which has to say whose request it is.
+    const proxy = createHttpServer((request, response) => {
+      const headers = { ...request.headers, "x-forwarded-for": "192.0.2.7" };
+      const passed = httpRequest(url, { method: "POST", headers }, (answer) => {
+        response.statusCode = answer.statusCode!;
+        answer.pipe(response);
+      });
+      request.pipe(passed);
+    }).listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    await writeFile(
+      scratch.path("client.yaml"),
+      JSON.stringify({
+        url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/wk/index.php`,
+        keys: "v1.json",
+      }),
+    );
+    const client = await createClient({ config: await loadClientConfig(scratch.path("client.yaml")), clock });
+    await expect(client.closePorts()).rejects.toMatchObject({ code: "CLOSE_UNSUPPORTED" });
+    expect(read).toEqual([{ secret: SECRET, ip: "192.0.2.7", client: "default", close: {}, frames: 1 }]);
+    proxy.close();
+    php.close();
+  });
 });
 
 describe("our client with PHP's front end", () => {
@@ -246,6 +289,7 @@ describe("our client with PHP's front end", () => {
       ip: "10.91.0.2",
       ports: [{ port: { protocol: "tcp", number: 2222 }, opened: true }],
       expires: secondOf(open!) + 6,
+      lasts: 6,
       server: { tcp: [22, 2222], udp: [1194], maxTime: 600, ip: "10.91.0.2" },
     });
     // What our client says is what PHP's said, and what makes its request unlike any other.

@@ -20,6 +20,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   DAEMON_UNREACHABLE: EXIT.unreachable,
   KNOCK_REFUSED: EXIT.refused,
   NOT_CONFIRMED: EXIT.unconfirmed,
+  CLOSE_UNSUPPORTED: EXIT.refused,
 };
 
 /** `command` is the command as one types it, for the hint of an error in its use. */

@@ -9,12 +9,14 @@ const COMMANDS = [
   "client",
   "client info",
   "client open",
-  "client import",
   "activate",
   "confirm",
   "rescue",
   "panic",
   "uninstall",
+  "client close",
+  "client install",
+  "client export",
   "status",
   "leases",
   "open",
@@ -31,8 +33,9 @@ const COMMANDS = [
   "plugins uninstall",
   "plugins update",
   "install server",
-  "install client",
 ];
+/** Their standard output is another's. */
+const WITHOUT_JSON = ["client proxy", "client run"];
 
 let sandbox: Sandbox;
 beforeAll(async () => void (sandbox = await Sandbox.create()));
@@ -44,6 +47,13 @@ describe("the help", () => {
     expect(code).toBe(0);
     expect(stdout).toContain(`$ wkfs ${command}`);
     for (const part of ["DESCRIPTION", "Exit codes:", "EXAMPLES", "--json"]) expect(stdout).toContain(part);
+  });
+
+  it.concurrent.each(WITHOUT_JSON)("of `wkfs %s` too, but for --json", async (command) => {
+    const { code, stdout } = await sandbox.wkfs(...command.split(" "), "--help");
+    expect(code).toBe(0);
+    for (const part of [`$ wkfs ${command}`, "DESCRIPTION", "Exit codes:", "EXAMPLES"]) expect(stdout).toContain(part);
+    expect(stdout).not.toContain("--json");
   });
 
   it("lists the commands, and loads none of them for that", async () => {
@@ -63,7 +73,9 @@ describe("wrong use", () => {
     ["client", "open", "--tcp", "0"],
     ["client", "open", "--time", "never"],
     ["serve", "stray"],
-    ["install", "client"],
+    ["client", "install"],
+    ["client", "proxy", "host", "0"],
+    ["client", "run"],
   ])("ends with 2, the error and a hint on stderr: %s %s %s %s", async (...args) => {
     const { code, stdout, stderr } = await sandbox.wkfs(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -84,6 +96,21 @@ describe.concurrent("the client", () => {
     // All of it is in the bundle: nothing is looked for in node_modules, which would take longer than a knock.
     expect(modules).toContain("/cli/bundle/client-side.js");
     expect(modules).toMatch(/^node_modules\/zod\//m);
+    expect(modules).not.toMatch(/^file:.*\/(node_modules|dist)\//m);
+  });
+
+  it.each([
+    ["client", "proxy", "127.0.0.1", "1"],
+    ["client", "run", "--", "true"],
+    ["client", "close"],
+  ])("loads nothing heavy for %s %s", async (...args) => {
+    await using own = await Sandbox.create();
+    await installClient(own);
+    const { code, modules } = await own.recorded(...args);
+    expect(code).toBe(3);
+    expect(modules).toContain("/cli/bundle/client-side.js");
+    expect(modules).not.toMatch(HEAVY);
+    expect(modules).not.toMatch(/node_modules\/@?inquirer/);
     expect(modules).not.toMatch(/^file:.*\/(node_modules|dist)\//m);
   });
 
@@ -112,8 +139,8 @@ describe.concurrent("the client", () => {
       "127.0.0.1:1",
     );
     const { code } = await own.wkfs(
-      "install",
       "client",
+      "install",
       "--url",
       "http://127.0.0.1:1/x",
       "--keys",

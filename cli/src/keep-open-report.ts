@@ -20,14 +20,17 @@ export function keepOpenReport(json: boolean): (event: ClientEvent) => void {
         );
       return;
     }
-    const failure = failureOf(event.error, "wkfs client");
-    const { retryIn } = event;
-    if (json) process.stdout.write(`${JSON.stringify({ time, type, error: failureJson(failure), retryIn })}\n`);
-    else
-      process.stderr.write(
-        `${formatTime(time / 1000)} failed, next try in ${formatDelay(retryIn)}: ${failureText(failure).replaceAll("\n", " ")}\n`,
-      );
+    if (!json) return failedLine(event);
+    const { error, retryIn } = event;
+    const failure = failureJson(failureOf(error, "wkfs client"));
+    process.stdout.write(`${JSON.stringify({ time, type, error: failure, retryIn })}\n`);
   };
+}
+
+/** Says on stderr what failed. */
+export function failedLine({ time, error, retryIn }: Extract<ClientEvent, { type: "failed" }>): void {
+  const text = failureText(failureOf(error, "wkfs client")).replaceAll("\n", " ");
+  process.stderr.write(`${formatTime(time / 1000)} failed, next try in ${formatDelay(retryIn)}: ${text}\n`);
 }
 
 function openedText({ ip, ports, expires }: KnockResult): string {

@@ -1,5 +1,5 @@
 import { formatPort } from "@wkfs/core";
-import type { KnockResult } from "@wkfs/core/client";
+import type { CloseResult, KnockResult } from "@wkfs/core/client";
 import { EXIT } from "./exit-codes.ts";
 
 /** One line a port. */
@@ -7,6 +7,12 @@ export function openLines({ ip, ports, expires }: KnockResult): string[] {
   return ports.map(({ port, opened }) =>
     opened ? `${formatPort(port)} open for ${ip} until ${formatTime(expires)}` : `${formatPort(port)} not opened`,
   );
+}
+
+/** One line a port. */
+export function closeLines({ ip, closed }: CloseResult): string[] {
+  if (closed.length === 0) return [`nothing was open for ${ip}`];
+  return closed.map((port) => `${formatPort(port)} closed for ${ip}`);
 }
 
 export function openExitCode({ ports }: Pick<KnockResult, "ports">): number {

@@ -54,7 +54,13 @@ describe("the answer to a knock", () => {
   it("is one line a port", () => {
     const server = { tcp: [22], udp: [], maxTime: 600, ip: "192.0.2.7" };
     expect(
-      openLines({ ip: "192.0.2.7", ports: [port(22, true), port(80, false)], expires: 1_767_225_600, server }),
+      openLines({
+        ip: "192.0.2.7",
+        ports: [port(22, true), port(80, false)],
+        expires: 1_767_225_600,
+        lasts: 60,
+        server,
+      }),
     ).toEqual(["tcp/22 open for 192.0.2.7 until 2026-01-01T00:00:00Z", "tcp/80 not opened"]);
   });
 });

@@ -38,6 +38,8 @@ export function transportSuite(name: string, runner: TestRunner, make: () => Pro
         { ip: 7, ports: { a: [null, true] }, time: "60" },
         { ip: 'ü\u0000😀"\\', ports: [], time: null, client: "phone" },
         { ip: null, ports: "all", time: -1.5, client: { name: 1 } },
+        { ip: 7, ports: [], time: 1, client: "phone", close: { ports: [{ proto: "TCP", num: 22 }] } },
+        { ip: 7, ports: [], time: 1, close: null },
       ];
       const seen = await link.listen(async () => "{}");
       const caller = await link.caller();

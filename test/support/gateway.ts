@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Clock } from "@wkfs/core";
 import { checkServerConfig } from "@wkfs/core/config";
 import { type Gateway, Services, createGateway } from "@wkfs/core/gateway";
 import { FakeClock, type LogLine, MemoryLink, recordingLogger } from "@wkfs/core/testing";
@@ -55,7 +56,7 @@ export class TestGateway implements AsyncDisposable {
     section: object = {},
     keys = freshKeys(),
     protect: object = { tcp: [22, 2222], udp: [1194], maxTime: 600 },
-    clock = new FakeClock(seconds() * 1000),
+    clock: Clock = new FakeClock(seconds() * 1000),
   ): Promise<TestGateway> {
     const folder = await mkdtemp(join(tmpdir(), "wkfs-gateway-"));
     await writeFile(join(folder, "v1.json"), keyFile(keys), { mode: 0o600 });

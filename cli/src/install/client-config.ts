@@ -2,10 +2,14 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { WkfsError, messageOf } from "@wkfs/core";
-import { loadClientConfig, readKeys } from "@wkfs/core/config";
+import { loadClientConfig, readKeys, readSecret } from "@wkfs/core/config";
 import { CLIENT_FILE, KEYS_FILE } from "../config-path.ts";
+import type { ClientBlock } from "./client-block.ts";
 import { makeFolder, writeFiles } from "./write-files.ts";
 import { yamlValue } from "./yaml-text.ts";
+
+/** Certificates beside a client's configuration. */
+const CA_FILE = "ca.pem";
 
 /** What a client's configuration is made of. */
 export interface ClientSettings {
@@ -14,6 +18,8 @@ export interface ClientSettings {
   readonly udp?: readonly number[] | undefined;
   /** Seconds. */
   readonly maxTime?: number | undefined;
+  /** PEM certificates to trust in place of the system's. */
+  readonly ca?: string | undefined;
 }
 
 export interface ClientFiles {
@@ -37,6 +43,7 @@ export async function writeClientConfig(
     [
       { path: files.keys, text: keys, mode: 0o600, replace, origin },
       { path: files.config, text: clientYaml(settings), mode: 0o600, replace },
+      ...(settings.ca === undefined ? [] : [{ path: join(folder, CA_FILE), text: settings.ca, mode: 0o600, replace }]),
     ],
     async ([stagedKeys, stagedConfig]) => {
       await readKeys(stagedKeys!);
@@ -46,7 +53,21 @@ export async function writeClientConfig(
   return files;
 }
 
-function clientYaml({ url, tcp, udp, maxTime }: ClientSettings): string {
+/** What of a client's configuration another client needs. Throws `CONFIG_INVALID` and `SECRET_INVALID`. */
+export async function exportClient(file: string, url: string | undefined): Promise<ClientBlock> {
+  const config = await loadClientConfig(file);
+  // Checked as keys, so that nothing else leaves in their place.
+  await readKeys(config.keys);
+  return {
+    url: url ?? config.url,
+    keys: await readSecret(config.keys),
+    ...config.ports,
+    maxTime: config.maxTime,
+    ca: config.ca === undefined ? undefined : (await readBrought(config.ca)).text,
+  };
+}
+
+function clientYaml({ url, tcp, udp, maxTime, ca }: ClientSettings): string {
   const ports = [tcp && `tcp: ${yamlValue(tcp)}`, udp && `udp: ${yamlValue(udp)}`].filter((line) => line !== undefined);
   return [
     "# wkfs client. The keys beside this file open the ports: whoever has them can knock.",
@@ -54,6 +75,7 @@ function clientYaml({ url, tcp, udp, maxTime }: ClientSettings): string {
     `keys: ${KEYS_FILE}`,
     ...(ports.length > 0 ? ports : ["# tcp: [22]          # default: all that the server offers"]),
     maxTime === undefined ? "# maxTime: 10m       # default: as long as the server allows" : `maxTime: ${maxTime}`,
+    ...(ca === undefined ? [] : [`ca: ${CA_FILE}`]),
     "",
   ].join("\n");
 }

@@ -1,5 +1,3 @@
-import { hostname } from "node:os";
-import { dirname } from "node:path";
 import type { ServerInstalled } from "./server-config.ts";
 
 /** What the person does next, with the very commands. Names the files with the secrets, never what is in them. */
@@ -19,12 +17,12 @@ export function nextSteps(
     "On this host:",
     ...hostCommands(commands).map((command) => `  ${command}${flag}`),
     "",
-    "On each client, which needs the URL and the keys:",
-    `  scp ${shellWord(`${hostname()}:${client.keys}`)} wkfs-v1.json`,
-    `  wkfs install client --url ${shellWord(url)} --keys wkfs-v1.json && rm wkfs-v1.json`,
-    "  wkfs client open",
+    `Clients come to ${url}. All that one needs, keys included, prints here, to be handed on over a channel that you trust:`,
+    `  wkfs client export${folderGiven ? ` --config ${shellWord(client.config)}` : ""}`,
     "",
-    `Or copy the folder ${dirname(client.config)} as it is to ~/.config/wkfs. Whoever has these keys can open the ports.`,
+    "On each client, which asks for it:",
+    "  wkfs client install",
+    "  wkfs client open",
   ];
 }
 

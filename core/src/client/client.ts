@@ -2,6 +2,7 @@ import type { Clock } from "../contracts/plugin.ts";
 import { Role, spent } from "../lifecycle/role.ts";
 import { WkfsError } from "../model/errors.ts";
 import { type Port, type ProtectedPorts, formatPort, includesPort } from "../model/port.ts";
+import { closeRequest, readClosedReply } from "../protocol/close-messages.ts";
 import type { Codec } from "../protocol/codec.ts";
 import {
   type ServerInfo,
@@ -12,7 +13,8 @@ import {
   readOpenReply,
 } from "../protocol/messages.ts";
 import { encodeFormField } from "../protocol/v1.ts";
-import type { Post } from "./http.ts";
+import type { Post, Response } from "./http.ts";
+import { knowsNot, refusedWith } from "./refusal.ts";
 
 export type { ServerInfo };
 
@@ -44,8 +46,18 @@ export interface KnockResult {
   readonly ports: readonly { readonly port: Port; readonly opened: boolean }[];
   /** When the first of them shuts, in seconds since the epoch, by the server's clock. */
   readonly expires: number;
+  /** Seconds that were asked for: they stay open for so long from the answer on, whatever the clocks say. */
+  readonly lasts: number;
   /** What the server offers to these keys. */
   readonly server: ServerInfo;
+}
+
+/** What was closed before its deadline. */
+export interface CloseResult {
+  /** Our address as the server saw it. */
+  readonly ip: string;
+  /** None when none was open. */
+  readonly closed: readonly Port[];
 }
 
 /** What a started client tells. `time` is in milliseconds since the epoch, `renewIn` and `retryIn` in milliseconds from then. */
@@ -86,6 +98,20 @@ export class Client extends Role<ClientEvent> {
    */
   async knock(request: KnockRequest = {}, signal?: AbortSignal): Promise<KnockResult> {
     return await this.#open(await this.info(signal), request, signal);
+  }
+
+  /**
+   * Asks to close ports before their deadline: those that are named, or all that these keys have open for this address.
+   * Connections that stand are not cut. Throws `SERVER_UNREACHABLE`, `KNOCK_REFUSED`; `CLOSE_UNSUPPORTED` by a server that cannot
+   * do it; `STATE_INVALID` once stopped. A client that keeps ports open would open them again: stop it first, and use another.
+   */
+  async closePorts(ports?: ProtectedPorts, signal?: AbortSignal): Promise<CloseResult> {
+    const { ip, maxTime } = await this.info(signal);
+    const answer = await this.#send(closeRequest(this.#seconds(), ip, ports && portsOf(ports)), signal);
+    if (!knowsNot(answer)) return { ip, closed: readClosedReply(this.#unseal(answer)) };
+    throw new WkfsError("CLOSE_UNSUPPORTED", "this server cannot close ports before their deadline", {
+      hint: `They shut by themselves, ${maxTime} s after the last knock at the latest.`,
+    });
   }
 
   /**
@@ -161,6 +187,7 @@ export class Client extends Role<ClientEvent> {
       ip: server.ip,
       ports: asked.map((port) => ({ port, opened: isOpen(port) })),
       expires: reply.expires,
+      lasts: time,
       server,
     };
   }
@@ -174,14 +201,22 @@ export class Client extends Role<ClientEvent> {
   }
 
   async #exchange(payload: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    const { codec, post, url } = this.#parts;
+    return this.#unseal(await this.#send(payload, signal));
+  }
+
+  async #send(payload: Uint8Array, signal: AbortSignal | undefined): Promise<Response> {
+    const { codec, post } = this.#parts;
     if (this.ending.aborted) throw spent("it was stopped");
     const end = signal === undefined ? this.ending : AbortSignal.any([this.ending, signal]);
-    const { status, body } = await post(`data=${encodeFormField(codec.seal(payload))}`, end);
-    if (status !== 200) throw refusedWith(status, url);
-    const opened = codec.open(body);
+    return await post(`data=${encodeFormField(codec.seal(payload))}`, end);
+  }
+
+  #unseal(answer: Response): Uint8Array {
+    const { host } = new URL(this.#parts.url);
+    if (answer.status !== 200) throw refusedWith(answer, host, this.#parts.clock.now());
+    const opened = this.#parts.codec.open(answer.body);
     if (opened !== undefined) return opened;
-    throw new WkfsError("KNOCK_REFUSED", `what ${new URL(url).host} answered was not sealed with our keys`, {
+    throw new WkfsError("KNOCK_REFUSED", `what ${host} answered was not sealed with our keys`, {
       hint: "Check that the URL leads to the gateway and that both sides have the same key file.",
     });
   }
@@ -215,25 +250,4 @@ function nothingOffered(asked: readonly Port[]): WkfsError {
       hint: "Ask `wkfs client info` which ports the server offers to these keys.",
     },
   );
-}
-
-const STATUS_HINTS: Record<number, string> = {
-  301: "The URL is redirected; give the address that it leads to.",
-  302: "The URL is redirected; give the address that it leads to.",
-  308: "The URL is redirected; give the address that it leads to.",
-  400: "Something between here and the gateway took the request apart; check the URL.",
-  403: "Check that both sides have the same key file, that this host's clock is right to 15 seconds, and that no proxy hides our address.",
-  404: "The path of the URL is not the gateway's; compare it with gateway.path on the server.",
-  405: "Client and server speak different versions.",
-  413: "Something between here and the gateway takes only smaller requests.",
-  502: "The web server cannot reach the gateway: is `wkfs serve` running?",
-  503: "The server is busy; try again in a moment.",
-  504: "The gateway cannot reach the daemon: is `wkfs daemon` running on the server?",
-};
-
-function refusedWith(status: number, url: string): WkfsError {
-  const code = status >= 500 ? "SERVER_UNREACHABLE" : "KNOCK_REFUSED";
-  return new WkfsError(code, `${new URL(url).host} answered with status ${status}`, {
-    hint: STATUS_HINTS[status] ?? "Look into the log of the web server.",
-  });
 }

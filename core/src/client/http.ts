@@ -8,10 +8,15 @@ const LIMIT = 65_536;
 const TIMEOUT = 70_000;
 
 /** One POST of a form. Resolves with status and body; redirects are not followed. Throws `SERVER_UNREACHABLE`. */
-export type Post = (
-  form: string,
-  signal?: AbortSignal,
-) => Promise<{ readonly status: number; readonly body: Uint8Array }>;
+export type Post = (form: string, signal?: AbortSignal) => Promise<Response>;
+
+/** What came back. */
+export interface Response {
+  readonly status: number;
+  readonly body: Uint8Array;
+  /** The time of day of whoever answered, in ms since the epoch, where the answer has one. Nobody vouches for it. */
+  readonly date: number | undefined;
+}
 
 /** `ca` is a file of PEM certificates to trust in place of the system's. Throws `CONFIG_INVALID` when it cannot be read. */
 export async function createPost(url: string, ca: string | undefined): Promise<Post> {
@@ -39,7 +44,11 @@ export async function createPost(url: string, ca: string | undefined): Promise<P
           else chunks.push(chunk);
         });
         response.on("error", fail);
-        response.on("end", () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
+        response.on("end", () => {
+          const date = Date.parse(response.headers.date ?? "");
+          const { statusCode: status = 0 } = response;
+          resolve({ status, body: Buffer.concat(chunks), date: Number.isNaN(date) ? undefined : date });
+        });
       });
       request.on("error", fail);
       request.end(form);

@@ -6,7 +6,7 @@ import { createV1Codec } from "../protocol/v1.ts";
 import { Client } from "./client.ts";
 import { createPost } from "./http.ts";
 
-export type { Client, ClientEvent, KnockRequest, KnockResult, ServerInfo } from "./client.ts";
+export type { Client, ClientEvent, CloseResult, KnockRequest, KnockResult, ServerInfo } from "./client.ts";
 export type { Role, RoleEvent, RoleEvents, Status } from "../lifecycle/role.ts";
 
 /** What a client is made of. It has no container: there is nothing in it to be replaced but its clock. */

@@ -12,6 +12,7 @@ import { Feed } from "../lifecycle/feed.ts";
 import { RefusalLog } from "../lifecycle/refusal-log.ts";
 import { LeaseBook } from "../daemon/lease-book.ts";
 import { Notifications } from "../daemon/notifications.ts";
+import { Closings } from "../daemon/closings.ts";
 import { ConfiguredPolicy } from "../daemon/policy.ts";
 import { Reconcile } from "../daemon/reconcile.ts";
 import { Steering } from "../daemon/steering.ts";
@@ -83,10 +84,11 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         const feed = new Feed<WkfsEvent>();
         const journal = new Journal(store, notifications, log, feed.tell);
         const expiry = new Expiry({ book, firewalls, journal, notifications, serial, clock, log });
+        const limits = new Limits(config, book);
         const transactions = new Transactions({
           book,
           policy,
-          limits: new Limits(config, book),
+          limits,
           firewalls,
           journal,
           notifications,
@@ -126,6 +128,7 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
         return new Daemon({
           control: config.control,
           steering,
+          closings: new Closings({ book, policy, limits, steering, clock }),
           book,
           policy,
           store,

@@ -39,6 +39,11 @@ export interface GrantRequest {
   readonly time: unknown;
   /** Name of the key set that the packet was sealed with; a PHP front end sends none. */
   readonly client?: unknown;
+  /**
+   * Not to open but to close, early: `{}`, or `{ ports: [...] }` in the form of `ports`. There are no `ports` and no `time` beside
+   * it, so a daemon that does not know it opens nothing and answers `missing_ports`.
+   */
+  readonly close?: unknown;
 }
 
 /** Answers a request with JSON text of at most 64 KiB; never rejects. */

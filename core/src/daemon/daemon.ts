@@ -17,6 +17,7 @@ import { ControlSocket } from "../control/socket.ts";
 import { operations } from "../control/operations.ts";
 import type { Probation } from "../rescue/probation.ts";
 import type { ControlConfig } from "../config/index.ts";
+import type { Closings } from "./closings.ts";
 import type { Expiry } from "./expiry.ts";
 import type { Journal } from "./journal.ts";
 import type { Steering } from "./steering.ts";
@@ -42,6 +43,7 @@ export interface DaemonParts {
   readonly abort: AbortController;
   readonly feed: Feed<WkfsEvent>;
   readonly steering: Steering;
+  readonly closings: Closings;
   /** Where it can be asked; undefined: nowhere. */
   readonly control: ControlConfig | undefined;
   readonly signal: AbortSignal | undefined;
@@ -64,8 +66,8 @@ const HISTORY = 365 * 86_400_000;
  * The privileged half: decides, writes the kernel, remembers, tells. A daemon is started once and stopped
  * once. When it is stopped, or dies, the protected ports stay closed and open leases end on time.
  *
- * Events are those of the history, whatever notifiers are told: `opened`, `renewed`, `expired`, `refused`, `healed`, `failed`,
- * `started`, `stopped`. They are told when it has happened; the answer to a knock may be on its way still.
+ * Events are those of the history, whatever notifiers are told: `opened`, `renewed`, `expired`, `closed`, `refused`, `healed`,
+ * `failed`, `started`, `stopped`. They are told when it has happened; the answer to a knock may be on its way still.
  */
 export class Daemon extends Role<WkfsEvent> {
   readonly #parts: DaemonParts;
@@ -139,7 +141,7 @@ export class Daemon extends Role<WkfsEvent> {
 
   async #startParts(): Promise<void> {
     const { policy, store, firewalls, transport, transactions, notifications, reconcile, clock, log } = this.#parts;
-    const { expiry, journal, serial, probation } = this.#parts;
+    const { closings, expiry, journal, serial, probation } = this.#parts;
     const refusal = await probation.begin();
     if (refusal !== undefined) {
       for (const failure of await this.#detachAll()) log.error({ error: messageOf(failure) }, "could not detach");
@@ -180,7 +182,7 @@ export class Daemon extends Role<WkfsEvent> {
     });
 
     this.#undo.push({ what: "transport", run: () => transport.close() });
-    await transport.listen(grantHandler(transactions, log));
+    await transport.listen(grantHandler(transactions, closings, log));
     await this.#openControl();
     log.info(
       {

@@ -136,12 +136,12 @@ export class Steering {
   }
 
   /**
-   * Ends leases before their deadline, and gives those that were open. Connections that stand are not cut. Rejects with
+   * Ends leases before their deadline, and gives those that were open. A function is asked for them when it is their turn. Connections that stand are not cut. Rejects with
    * `FIREWALL_FAILED` where a packet filter does not close them: they have then reached their deadline, and are closed as those
    * are that end by themselves, again and again until it succeeds.
    */
-  async close(keys: readonly LeaseKey[], by: string): Promise<readonly Lease[]> {
-    return await this.#parts.serial.run(() => this.#close(keys, by));
+  async close(keys: readonly LeaseKey[] | (() => readonly LeaseKey[]), by: string): Promise<readonly Lease[]> {
+    return await this.#parts.serial.run(() => this.#close(typeof keys === "function" ? keys() : keys, by));
   }
 
   async #close(keys: readonly LeaseKey[], by: string): Promise<readonly Lease[]> {

@@ -2,6 +2,7 @@ import type { KeySet } from "../config/index.ts";
 import type { Clock } from "../contracts/plugin.ts";
 import type { Address } from "../model/address.ts";
 import { formatPort, includesPort } from "../model/port.ts";
+import { closeGrant, knowsNoClose } from "../protocol/close-messages.ts";
 import type { Codec } from "../protocol/codec.ts";
 import {
   type RequestCheck,
@@ -18,7 +19,7 @@ import { decodeFormField } from "../protocol/v1.ts";
 import { dataField } from "./form.ts";
 import type { RefusalLog } from "../lifecycle/refusal-log.ts";
 import { replayKey } from "./replay-guard.ts";
-import type { Ask, Upstream } from "./upstream.ts";
+import type { Ask, Reply, Upstream } from "./upstream.ts";
 
 /** What goes back over HTTP: a sealed packet, or a status with a text for those who hold the keys. */
 export type Answer =
@@ -48,9 +49,11 @@ interface OpenedPacket extends ClientKeys {
 }
 
 type OpenRequest = Extract<RequestCheck, { kind: "openports" }>;
+type CloseRequest = Extract<RequestCheck, { kind: "closeports" }>;
 
 const encoder = new TextEncoder();
 const FORBIDDEN: Answer = { status: 403, text: "" };
+const UNKNOWN_API: Answer = { status: 405, text: "Unknown 'api' option." };
 
 /**
  * The web half's part of a knock: from the body of a POST to an answer, with the checks of protocol v1 in their
@@ -86,7 +89,7 @@ export class Knocks {
           "wrong version",
         );
       case "unknown-api":
-        return refuse({ status: 405, text: "Unknown 'api' option." }, "unknown api");
+        return refuse(UNKNOWN_API, "unknown api");
       case "getinfo":
         if (address === undefined) return refuse(FORBIDDEN, "a proxy that does not say whose request it is");
         return seal(opened.codec, infoReply({ ...opened.set, ip: address.text }));
@@ -99,6 +102,8 @@ export class Knocks {
           (await this.#openPorts(opened, request, address)) ??
           refuse({ status: 503, text: "" }, "too many requests at once")
         );
+      case "closeports":
+        return await this.#closePorts(opened, request, address, refuse);
     }
   }
 
@@ -119,16 +124,41 @@ export class Knocks {
     const grant = restrict(request, set, address);
     if (grant === undefined) return seal(codec, errorReply("no_ports"));
     const reply = await this.#parts.upstream({ key: replayKey(set.name, payload), grant });
-    if ("text" in reply) return seal(codec, reply.text);
-    switch (reply.failure) {
-      // PHP's front end says 504 when it cannot connect, and sends an empty payload when the daemon breaks off.
-      case "unreachable":
-        return { status: 504, text: "" };
-      case "broken":
-        return seal(codec, "");
-      case "busy":
-        return undefined;
-    }
+    return answerOf(reply, codec);
+  }
+
+  /**
+   * The key set's ports and time do not matter here: what it has open, it may give back. A repeat gets the first answer, so a
+   * request that was overheard closes nothing that was opened after it.
+   */
+  async #closePorts(
+    { set, codec, payload }: OpenedPacket,
+    request: CloseRequest,
+    address: Address | undefined,
+    refuse: (answer: Answer, reason: string) => Answer,
+  ): Promise<Answer> {
+    if (address === undefined || request.ip !== address.text)
+      return refuse(FORBIDDEN, "for another address than it comes from");
+    const grant = closeGrant(address.text, request.ports, set.name);
+    if (grant === undefined) return refuse(FORBIDDEN, "ports that are no list");
+    if (request.ts < this.#parts.since) return refuse(FORBIDDEN, "older than this process");
+    const reply = await this.#parts.upstream({ key: replayKey(set.name, payload), grant });
+    if ("text" in reply && knowsNoClose(reply.text)) return refuse(UNKNOWN_API, "a daemon that cannot close early");
+    return answerOf(reply, codec) ?? refuse({ status: 503, text: "" }, "too many requests at once");
+  }
+}
+
+/** Undefined when there was no room to remember the request. */
+function answerOf(reply: Reply, codec: Codec): Answer | undefined {
+  if ("text" in reply) return seal(codec, reply.text);
+  switch (reply.failure) {
+    // PHP's front end says 504 when it cannot connect, and sends an empty payload when the daemon breaks off.
+    case "unreachable":
+      return { status: 504, text: "" };
+    case "broken":
+      return seal(codec, "");
+    case "busy":
+      return undefined;
   }
 }
 

@@ -44,6 +44,8 @@ export type ErrorCode =
   | "NOTIFY_REJECTED"
   /** The server refused the knock, or its answer makes no sense. Thrown by the client. */
   | "KNOCK_REFUSED"
+  /** The server cannot close ports before their deadline, as the PHP program's cannot. Thrown by the client. */
+  | "CLOSE_UNSUPPORTED"
   /** The server could not be reached, or did not answer in time. Thrown by the client. */
   | "SERVER_UNREACHABLE"
   /** No daemon answers on its control socket. Thrown by what asks it there. */

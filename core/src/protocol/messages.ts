@@ -1,5 +1,5 @@
 import type { GrantRequest } from "../contracts/transport.ts";
-import { parseAddress } from "../model/address.ts";
+import { type Address, parseAddress } from "../model/address.ts";
 import { WkfsError } from "../model/errors.ts";
 import type { Knock, KnockOutcome, KnockRefusal } from "../model/knock.ts";
 import { type Port, type ProtectedPorts, isPortNumber } from "../model/port.ts";
@@ -24,6 +24,8 @@ export type RequestCheck =
       readonly ports: unknown;
       readonly time: unknown;
     }
+  /** Ours alone; to the PHP program it is an unknown api. */
+  | { readonly kind: "closeports"; readonly ts: number; readonly ip: unknown; readonly ports: unknown }
   /** No request of this protocol, or one made too long ago or ahead. */
   | { readonly kind: "rejected" }
   | { readonly kind: "wrong-version" }
@@ -42,6 +44,7 @@ export function readRequest(payload: Uint8Array, now: number): RequestCheck {
   if (api === "openports") {
     return { kind: "openports", ts: time, ip: request["ip"], ports: request["ports"], time: request["time"] };
   }
+  if (api === "closeports") return { kind: "closeports", ts: time, ip: request["ip"], ports: request["ports"] };
   return { kind: "unknown-api" };
 }
 
@@ -107,6 +110,7 @@ const ERRORS = {
   missing_ports: "Missing 'ports'.",
   too_many_ports: "Too many 'ports'.",
   missing_time: "Missing or invalid 'time'.",
+  invalid_close: "Invalid 'close'.",
   no_ports: "None of the requested ports is offered.",
   unknown_client: "The keys of this client are not known to the server.",
   not_allowed: "The server does not allow it now.",
@@ -117,10 +121,17 @@ const ERRORS = {
   firewall_failed: "The server could not change its packet filter. Nothing was opened.",
   store_failed: "The server could not record the request. Nothing was opened.",
   stopping: "The server is stopping. Nothing was opened.",
-} as const satisfies Record<
-  KnockRefusal | "missing_secret" | "missing_ip" | "invalid_ip" | "missing_ports" | "too_many_ports" | "missing_time",
-  string
->;
+  close_failed: "The server could not close every port at once. It tries again each second.",
+} as const satisfies Record<KnockRefusal | RequestFault | "missing_secret" | "close_failed", string>;
+
+/** What is wrong with a request of the transport. */
+export type RequestFault =
+  | "missing_ip"
+  | "invalid_ip"
+  | "missing_ports"
+  | "too_many_ports"
+  | "missing_time"
+  | "invalid_close";
 
 export type ReplyError = keyof typeof ERRORS;
 
@@ -129,21 +140,16 @@ export function errorReply(code: ReplyError): string {
 }
 
 /** Most ports that one request may name: more than anybody protects, less than what hurts. */
-const MAX_PORTS = 1024;
+export const MAX_PORTS = 1024;
 
 /**
  * Checks a grant request as the daemon must, trusting nothing of it: in the order ip, ports, time. Ports
  * that make no sense are dropped, as PHP does; the daemon then answers what it did open. `time` has
  * to be a number: PHP also takes texts such as "60" and "22abc" for one, which no client sends.
  */
-export function readGrantRequest(request: GrantRequest): Knock | ReplyError {
-  if (typeof request.ip !== "string") return "missing_ip";
-  let address;
-  try {
-    address = parseAddress(request.ip);
-  } catch {
-    return "invalid_ip";
-  }
+export function readGrantRequest(request: GrantRequest): Knock | RequestFault {
+  const address = readAddress(request.ip);
+  if (typeof address === "string") return address;
   if (typeof request.ports !== "object" || request.ports === null) return "missing_ports";
   const entries: unknown[] = Object.values(request.ports);
   if (entries.length > MAX_PORTS) return "too_many_ports";
@@ -151,12 +157,26 @@ export function readGrantRequest(request: GrantRequest): Knock | ReplyError {
   if (seconds < 1) return "missing_time";
   const ports =
     entries.length === 1 ? [readWirePort(entries[0])].filter((port) => port !== undefined) : distinct(entries);
-  // It goes into logs and the history: what is longer than a name can be is none.
-  const client = typeof request.client === "string" && request.client.length <= 64 ? request.client : undefined;
-  return { address, ports, duration: seconds * 1000, client };
+  return { address, ports, duration: seconds * 1000, client: readClientName(request.client) };
 }
 
-function distinct(entries: readonly unknown[]): Port[] {
+/** The address of a request of the transport. */
+export function readAddress(ip: unknown): Address | "missing_ip" | "invalid_ip" {
+  if (typeof ip !== "string") return "missing_ip";
+  try {
+    return parseAddress(ip);
+  } catch {
+    return "invalid_ip";
+  }
+}
+
+/** It goes into logs and the history: what is longer than a name can be is none. */
+export function readClientName(client: unknown): string | undefined {
+  return typeof client === "string" && client.length <= 64 ? client : undefined;
+}
+
+/** The ports among these entries, each once. */
+export function distinct(entries: readonly unknown[]): Port[] {
   const ports = new Map<string, Port>();
   for (const entry of entries) {
     const port = readWirePort(entry);
@@ -215,7 +235,8 @@ export function readOpenReply(payload: Uint8Array): OpenReply {
   return { expires, opened: ports };
 }
 
-function readSuccess(payload: Uint8Array): Record<string, unknown> {
+/** The answer of a server that did what it was asked. Throws `KNOCK_REFUSED`, with its reason, for any other. */
+export function readSuccess(payload: Uint8Array): Record<string, unknown> {
   if (payload.length === 0) {
     throw refused(
       "the gateway reached its daemon but got no answer from it",
@@ -232,7 +253,8 @@ function readSuccess(payload: Uint8Array): Record<string, unknown> {
   throw refused(printable(reply["error"]) || "the server refused", printable(code) || "refused");
 }
 
-function refused(text: string, reason: string, hint?: string): WkfsError {
+/** An error with the reason that stands in the answer. */
+export function refused(text: string, reason: string, hint?: string): WkfsError {
   return new WkfsError("KNOCK_REFUSED", `${text} (${reason})`, {
     hint: hint ?? HINTS[reason] ?? "Look into the log of the server.",
   });
@@ -246,6 +268,7 @@ const HINTS: Record<string, string> = {
   too_many_leases: "Wait until leases have ended; on the server this is limits.leases.",
   too_many_leases_of_address: "Ask for fewer ports; on the server this is limits.leasesPerAddress.",
   missing_secret: "Gateway and daemon have different transport secrets: give both the same file.",
+  close_failed: "Look into the log of `wkfs daemon` on the server; the error of the packet filter stands there.",
   bad_answer: "Check that the URL leads to a wkfs gateway.",
 };
 

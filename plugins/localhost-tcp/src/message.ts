@@ -37,10 +37,10 @@ export interface Envelope {
  * Throws `TRANSPORT_FAILED` when it is no JSON, or has more than `limit` bytes.
  */
 export function formatRequest(request: GrantRequest, limit: number, { secret, frames }: Envelope = {}): string {
-  const { ip, ports, time, client } = request;
+  const { ip, ports, time, client, close } = request;
   let text: string;
   try {
-    text = JSON.stringify({ secret, ip, ports, time, client, frames });
+    text = JSON.stringify({ secret, ip, ports, time, client, close, frames });
   } catch (cause) {
     throw new WkfsError("TRANSPORT_FAILED", `the request cannot be written as JSON: ${messageOf(cause)}`, {
       hint: "Send plain values, not nested too deeply.",
@@ -63,7 +63,8 @@ export function member(message: object, name: string): unknown {
 /** What a message asks for; the secret and unknown members stay behind. */
 export function requestOf(message: object): GrantRequest {
   const request = { ip: member(message, "ip"), ports: member(message, "ports"), time: member(message, "time") };
-  return Object.hasOwn(message, "client") ? { ...request, client: member(message, "client") } : request;
+  const named = Object.hasOwn(message, "client") ? { ...request, client: member(message, "client") } : request;
+  return Object.hasOwn(message, "close") ? { ...named, close: member(message, "close") } : named;
 }
 
 /**
