@@ -1,5 +1,6 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { messageOf } from "@wkfs/core";
 import { type Found, error, ok, warning } from "./finding.ts";
 
@@ -36,7 +37,7 @@ export function certificateFindings(facts: CertificateFacts): Found[] {
   else if (from > now)
     found.push(error(`the certificate ${cert} is for the time from ${dateOf(from)} on`, "date  # is the clock right?"));
   else if (days < SOON) found.push(warning(`the certificate ${cert} ends in ${days} days, ${dateOf(until)}`, renew));
-  if (name !== undefined && read.checkHost(name) === undefined && read.checkIP(name) === undefined)
+  if (name !== undefined && !isFor(read, name))
     found.push(error(`the certificate ${cert} is not for ${name}, but for ${read.subjectAltName ?? read.subject}`));
   if (keyText instanceof Error) found.push(error(`cannot read the key ${key}: ${keyText.message}`));
   else if (!fits(read, keyText)) found.push(error(`the key ${key} does not belong to the certificate ${cert}`));
@@ -49,6 +50,11 @@ export async function readCertificate(
 ): Promise<CertificateFacts> {
   const text = (path: string) => readFile(path, "utf8").catch((failure: unknown) => new Error(messageOf(failure)));
   return { cert, key, certText: await text(cert), keyText: await text(key), name, now: Date.now() };
+}
+
+function isFor(cert: X509Certificate, name: string): boolean {
+  const bare = name.replaceAll(/^\[|\]$/g, "");
+  return (isIP(bare) === 0 ? cert.checkHost(bare) : cert.checkIP(bare)) !== undefined;
 }
 
 function fits(cert: X509Certificate, key: string): boolean {

@@ -1,5 +1,6 @@
 import { networkInterfaces } from "node:os";
 import type { Firewall } from "@wkfs/core";
+import type { GatewayConfig } from "@wkfs/core/config";
 import type { Host } from "../install/detect/host.ts";
 import { certificateFindings, readCertificate } from "./certificate.ts";
 import { clockFindings, readClock } from "./clock.ts";
@@ -15,7 +16,7 @@ import { hookOf, orderFindings } from "./rule-order.ts";
 import { serviceFindings } from "./services.ts";
 import { examineSmtp } from "./smtp.ts";
 import { otherStore, readStore, storeFindings } from "./store.ts";
-import { knockAt, wayInFindings } from "./way-in.ts";
+import { knockAt, ownFindings, ownUrl, wayInFindings } from "./way-in.ts";
 
 /** What to look at beyond what the configuration says. */
 export interface Wishes {
@@ -42,7 +43,7 @@ export function checksOf(patient: Patient, host: Promise<Host>, { url, ca, testM
     { name: "clock", look: async () => clockFindings(await readClock()) },
   ];
   if (config === undefined) return checks;
-  const { protect, control, gateway, keySets } = config;
+  const { protect, control, gateway } = config;
   const here = config.firewall.length > 0 || config.store !== undefined;
   const [transport] = partsOf(parts, "transport");
   if (here || transport !== undefined)
@@ -56,14 +57,7 @@ export function checksOf(patient: Patient, host: Promise<Host>, { url, ca, testM
     });
   if (gateway !== undefined) {
     checks.push({ name: "gateway", look: async () => gatewayFindings(gateway, file) });
-    const [keySet] = keySets;
-    checks.push({
-      name: "way in",
-      look: async () =>
-        url === undefined || keySet === undefined
-          ? [note("whether clients reach the gateway was not tried", `wkfs doctor --url https://HOST${gateway.path}`)]
-          : wayInFindings(await knockAt(url, keySet, ca), file),
-    });
+    checks.push({ name: "way in", look: () => lookAtWayIn(patient, gateway, { url, ca, testMail }) });
     const { tls } = gateway;
     if (tls !== undefined) {
       const name = url === undefined ? undefined : new URL(url).hostname;
@@ -125,6 +119,20 @@ export async function examine(
   });
   waiting(left);
   return (await Promise.all(findings)).flat();
+}
+
+async function lookAtWayIn({ file, config }: Patient, gateway: GatewayConfig, { url, ca }: Wishes): Promise<Found[]> {
+  const [keySet] = config?.keySets ?? [];
+  if (keySet === undefined) return [];
+  if (url !== undefined) return wayInFindings(await knockAt(url, keySet, ca), file);
+  const own = ownUrl(gateway);
+  return [
+    ...(own === undefined ? [] : await ownFindings(own, keySet)),
+    note(
+      "whether clients reach the gateway from outside was not tried",
+      `wkfs doctor --url https://HOST${gateway.path}`,
+    ),
+  ];
 }
 
 function lookAtOrder({ parts, config }: Patient, { filter }: Host): Found[] {

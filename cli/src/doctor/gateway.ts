@@ -22,7 +22,7 @@ export function gatewayFindings({ path, listen, trustedProxies, tls }: GatewayCo
     if (length === 0)
       found.push(
         error(
-          `trustedProxies has ${text}: anybody may say whose knock it is`,
+          `trustedProxies has ${text}, which takes everybody for a proxy`,
           `in ${file}: name the proxies' own addresses`,
         ),
       );

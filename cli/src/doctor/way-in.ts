@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { lookup } from "node:dns/promises";
 import { isWkfsError, messageOf } from "@wkfs/core";
 import { createClient } from "@wkfs/core/client";
-import type { KeySet } from "@wkfs/core/config";
+import type { GatewayConfig, KeySet } from "@wkfs/core/config";
 import type { Asked } from "./daemon.ts";
 import { type Found, error, note, ok } from "./finding.ts";
 
@@ -24,7 +24,8 @@ export interface WayIn {
 export const FORGED = "203.0.113.77";
 
 export function wayInFindings({ url, seen, forged, from, server }: WayIn, file: string): Found[] {
-  if ("failure" in seen) return [error(`${url}: ${seen.failure}`, seen.hint)];
+  const believed = forged !== undefined && "answer" in forged && forged.answer === FORGED;
+  if ("failure" in seen) return believed ? [credulous(file)] : [error(`${url}: ${seen.failure}`, seen.hint)];
   const ip = seen.answer;
   const found: Found[] = [];
   if (ip === from) found.push(ok(`a knock at ${hostOf(url)} reaches the gateway, which sees our address, ${ip}`));
@@ -41,13 +42,7 @@ export function wayInFindings({ url, seen, forged, from, server }: WayIn, file: 
         `a knock at ${hostOf(url)} reaches the gateway, which sees ${ip}; here we are ${from}: that is right behind NAT, and else a proxy is missing in gateway.trustedProxies`,
       ),
     );
-  if (forged !== undefined && "answer" in forged && forged.answer === FORGED)
-    found.push(
-      error(
-        `the gateway believes an X-Forwarded-For that we made up: who has a key can have ports opened for any address`,
-        `in ${file}: gateway.trustedProxies must name the proxies and nobody else, and the proxy must add to the header or set it`,
-      ),
-    );
+  if (believed) found.push(credulous(file));
   if (url.startsWith("http:"))
     found.push(
       note(
@@ -57,17 +52,30 @@ export function wayInFindings({ url, seen, forged, from, server }: WayIn, file: 
   return found;
 }
 
+function credulous(file: string): Found {
+  return error(
+    "the gateway believes an X-Forwarded-For that we made up: who has a key can have ports opened for any address",
+    `in ${file}: gateway.trustedProxies must name the proxies and nobody else, and the proxy must add to the header or set it`,
+  );
+}
+
+/** Where the gateway listens, as this host reaches it; undefined where it does so by TLS, or on a Unix socket. */
+export function ownUrl({ listen, path, tls }: GatewayConfig): string | undefined {
+  if (tls !== undefined || listen.startsWith("unix:")) return undefined;
+  return `http://${listen.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:")}${path}`;
+}
+
+/** Whether the gateway itself answers, without what may be in front of it. */
+export async function ownFindings(url: string, keySet: KeySet): Promise<Found[]> {
+  // Where this host's own proxy is trusted, it must say for whom it asks.
+  const own = await ask(url, keySet, undefined, { "X-Forwarded-For": FORGED });
+  if ("answer" in own) return [ok(`the gateway answers at ${hostOf(url)}`)];
+  const { hint = "systemctl start wkfs-gateway  # and see why not: journalctl -u wkfs-gateway" } = own;
+  return [error(`the gateway, at ${hostOf(url)}: ${own.failure}`, hint)];
+}
+
 /** Asks with the server's own keys what it offers, which opens nothing. */
-export async function knockAt(url: string, { keys }: KeySet, ca: string | undefined): Promise<WayIn> {
-  const config = { url, keys, ca, ports: undefined, maxTime: undefined };
-  const ask = async (headers: Readonly<Record<string, string>>): Promise<Asked<string>> => {
-    try {
-      const client = await createClient({ config, headers });
-      return { answer: (await client.info(AbortSignal.timeout(LIMIT))).ip };
-    } catch (failure) {
-      return { failure: messageOf(failure), hint: isWkfsError(failure) ? failure.hint : undefined };
-    }
-  };
+export async function knockAt(url: string, keySet: KeySet, ca: string | undefined): Promise<WayIn> {
   const { hostname, port, protocol } = new URL(url);
   const host = hostname.replaceAll(/^\[|\]$/g, "");
   const [from, server] = await Promise.all([
@@ -77,15 +85,29 @@ export async function knockAt(url: string, { keys }: KeySet, ca: string | undefi
       () => [],
     ),
   ]);
-  const seen = await ask({});
+  const seen = await ask(url, keySet, ca, {});
   // Whoever asks from the loopback may be a proxy of this host, whom one must believe.
   const forged =
-    "failure" in seen || from === undefined || isLoopback(from) ? undefined : await ask({ "X-Forwarded-For": FORGED });
+    from === undefined || isLoopback(from) ? undefined : await ask(url, keySet, ca, { "X-Forwarded-For": FORGED });
   return { url, seen, forged, from, server: server.filter((address) => address !== from) };
 }
 
 /** Milliseconds for an answer. */
 const LIMIT = 15_000;
+
+async function ask(
+  url: string,
+  { keys }: KeySet,
+  ca: string | undefined,
+  headers: Readonly<Record<string, string>>,
+): Promise<Asked<string>> {
+  try {
+    const client = await createClient({ config: { url, keys, ca, ports: undefined, maxTime: undefined }, headers });
+    return { answer: (await client.info(AbortSignal.timeout(LIMIT))).ip };
+  } catch (failure) {
+    return { failure: messageOf(failure), hint: isWkfsError(failure) ? failure.hint : undefined };
+  }
+}
 
 async function ourAddress(host: string, port: number): Promise<string | undefined> {
   const socket = connect({ host, port, timeout: LIMIT });
