@@ -116,14 +116,22 @@ class Clinic implements AsyncDisposable {
 
 /** `cert.pem` of January 2024 and its `key.pem`. Of openssl 3.0 only `ca` takes dates. */
 async function endedCertificate(folder: string): Promise<void> {
-  const sections = ["[ca]", "default_ca = c", "[c]", "database = index", "new_certs_dir = .", "policy = p"];
+  const sections = [
+    "[ca]",
+    "default_ca = c",
+    "[c]",
+    "database = index",
+    "new_certs_dir = .",
+    "rand_serial = yes",
+    "policy = p",
+  ];
   await writeFile(`${folder}/ca.cnf`, [...sections, "[p]", "commonName = supplied", ""].join("\n"));
   await writeFile(`${folder}/index`, "");
   const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "ignore" });
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
   openssl("req", "-new", ...curve, "-nodes", "-subj", "/CN=gate", "-keyout", "key.pem", "-out", "csr.pem");
   const dates = ["-startdate", "20240101000000Z", "-enddate", "20240201000000Z"];
-  const made = ["-in", "csr.pem", "-keyfile", "key.pem", "-out", "cert.pem", "-md", "sha256", "-rand_serial"];
+  const made = ["-in", "csr.pem", "-keyfile", "key.pem", "-out", "cert.pem", "-md", "sha256"];
   openssl("ca", "-batch", "-selfsign", "-notext", "-config", "ca.cnf", ...made, ...dates);
 }
 

@@ -30,10 +30,13 @@ export function listenersOf(sockets: readonly ListeningSocket[], programs: reado
 }
 
 /** Programs that only answer what this host asks, or give it its address: nobody knocks for them. */
-const PLUMBING = /^(dhclient|dhcpcd|systemd-network|systemd-resolve|systemd-timesyn|chronyd|ntpd|avahi-daemon|connmand)/;
+const PLUMBING =
+  /^(dhclient|dhcpcd|systemd-network|systemd-resolve|systemd-timesyn|chronyd|ntpd|avahi-daemon|connmand)/;
 export const WEB_SERVER = /^(nginx|apache2|httpd|caddy|lighttpd|haproxy|traefik|envoy)/;
 /** What a person would not want the whole Internet to try. */
-const WORTH = new Set([22, 1194, 1433, 1521, 2049, 2375, 3306, 3389, 5432, 5900, 5984, 6379, 8086, 9200, 11_211, 27_017]);
+const WORTH = new Set([
+  22, 1194, 1433, 1521, 2049, 2375, 3306, 3389, 5432, 5900, 5984, 6379, 8086, 9200, 11_211, 27_017,
+]);
 
 /** Whether a listener is proposed for protection: what is reached from elsewhere and is for a few people. */
 export function worthProtecting({ local, port, programs }: Listener): boolean {
