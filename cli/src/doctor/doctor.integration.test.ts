@@ -155,8 +155,17 @@ describe.skipIf(lack !== undefined).concurrent(`wkfs doctor ${lack ?? ""}`, () =
     expect(code).toBe(0);
     expect(new Set(findings.map(({ check }) => check))).toEqual(
       new Set([
-        ...["configuration", "permissions", "clock", "daemon", "gateway", "way in", "kernel", "rule order"],
-        ...["other firewalls", "services", "store"],
+        "configuration",
+        "permissions",
+        "clock",
+        "daemon",
+        "gateway",
+        "way in",
+        "kernel",
+        "rule order",
+        "other firewalls",
+        "services",
+        "store",
       ]),
     );
     expect(of("kernel").map(({ level }) => level)).toEqual(["ok", "ok", "ok"]);

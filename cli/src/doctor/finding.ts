@@ -7,7 +7,7 @@ export interface Found {
   readonly mend?: string;
 }
 
-export const LEVELS = ["ok", "note", "warning", "error"] as const;
+const LEVELS = ["ok", "note", "warning", "error"] as const;
 export type Level = (typeof LEVELS)[number];
 
 /** One line of the report. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { WkfsError } from "@wkfs/core";
 import type { DaemonReport } from "@wkfs/core/daemon";
 import { describe, expect, it } from "vitest";
@@ -82,8 +83,17 @@ describe("the configuration", () => {
 
 describe("the daemon", () => {
   const report = {
-    ...{ pid: 7, since: 0, now: 1, protect: { ...PROTECT, maxTime: 60 }, leases: 3, mostLeases: 100 },
-    ...{ transport: ["127.0.0.1:1"], store: "sqlite", notifiers: [], latest: [], drift: [] },
+    pid: 7,
+    since: 0,
+    now: 1,
+    protect: { ...PROTECT, maxTime: 60 },
+    leases: 3,
+    mostLeases: 100,
+    transport: ["127.0.0.1:1"],
+    store: "sqlite",
+    notifiers: [],
+    latest: [],
+    drift: [],
     firewalls: [{ name: "nftables", families: ["ipv4"], expiry: "kernel", missing: [] }],
   } as unknown as DaemonReport;
   const of = (change: object) =>
@@ -190,7 +200,7 @@ describe("other firewalls", () => {
     expect(levels(otherFindings(none))).toEqual(["ok"]);
     expect(
       levels(otherFindings({ ...none, others: { firewalld: true, ufw: true, docker: true }, legacyBeside: true })),
-    ).toEqual([...["warning", "note", "note", "note"]]);
+    ).toEqual(["warning", "note", "note", "note"]);
     const texts = [
       "*nat\n-A DOCKER ! -i docker0 -p tcp -m tcp --dport 5432 -j DNAT --to-destination 172.17.0.2:5432\n",
     ];
@@ -322,12 +332,18 @@ describe("the report", () => {
   it("is grouped on a terminal, in colour where that is wanted", () => {
     const plain = reportLines(findings, true, false);
     expect(plain).toEqual([
-      ...["clock", "  ok      right", "  note    by hand", "mail", "  ERROR   two\nlines", "          → mend\tit"],
-      ...["", "1 error, 0 warnings."],
+      "clock",
+      "  ok      right",
+      "  note    by hand",
+      "mail",
+      "  ERROR   two\nlines",
+      "          → mend\tit",
+      "",
+      "1 error, 0 warnings.",
     ]);
     const coloured = reportLines(findings, true, true);
     expect(coloured[1]).toBe("  \u001B[32mok      \u001B[0mright");
-    expect(coloured.map((line) => line.replaceAll(/\u001B\[\d+m/g, ""))).toEqual(plain);
+    expect(coloured.map((line) => stripVTControlCharacters(line))).toEqual(plain);
     expect(reportLines(findings.slice(0, 1), true, false).at(-1)).toBe("All is well.");
   });
 });

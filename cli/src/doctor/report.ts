@@ -27,7 +27,7 @@ export function reportLines(findings: readonly Finding[], terminal: boolean, col
   return [...lines, "", summary(findings)];
 }
 
-export function summary(findings: readonly Finding[]): string {
+function summary(findings: readonly Finding[]): string {
   const count = (level: Level) => findings.filter((finding) => finding.level === level).length;
   const [errors, warnings] = [count("error"), count("warning")];
   if (errors + warnings === 0) return "All is well.";

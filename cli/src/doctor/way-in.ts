@@ -21,7 +21,7 @@ export interface WayIn {
 }
 
 /** An address of RFC 5737 that is nobody's. */
-export const FORGED = "203.0.113.77";
+const FORGED = "203.0.113.77";
 
 export function wayInFindings({ url, seen, forged, from, server }: WayIn, file: string): Found[] {
   const believed = forged !== undefined && "answer" in forged && forged.answer === FORGED;
