@@ -57,7 +57,7 @@ export function hasRules(saved: string): boolean {
 }
 
 /** Whether a program is there, also for a user whose PATH does not lead to it. */
-export function installed(program: string): boolean {
+function installed(program: string): boolean {
   return [...(process.env["PATH"] ?? "").split(delimiter), ...SYSTEM].some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);
