@@ -18,6 +18,7 @@ const COMMANDS = [
   "client install",
   "client export",
   "status",
+  "doctor",
   "leases",
   "open",
   "close",

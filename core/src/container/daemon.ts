@@ -35,7 +35,7 @@ import { serviceId } from "./service-id.ts";
 import { Services } from "./services.ts";
 
 export type { Daemon, Leases } from "../daemon/daemon.ts";
-export type { DaemonReport, FirewallReport, NotifierReport } from "../daemon/steering.ts";
+export type { CountedLease, DaemonReport, Drift, FirewallReport, NotifierReport } from "../daemon/steering.ts";
 export type { ProbationReport } from "../rescue/probation.ts";
 export type { ActivationRecord, RecordFile, Stage } from "../rescue/record.ts";
 export type { NotifierFor } from "../daemon/notifications.ts";

@@ -14,6 +14,7 @@ const ports = z.array(z.int().min(1).max(65_535)).max(1024).default([]);
 const target = { address: z.string().max(100), tcp: ports, udp: ports };
 const ARGS = {
   none: z.strictObject({}),
+  leases: z.strictObject({ counters: z.boolean().default(false) }),
   open: z.strictObject({ ...target, time: z.number().min(1).max(2_147_483) }),
   close: z.strictObject(target),
   stop: z.strictObject({ detach: z.boolean().default(false) }),
@@ -37,8 +38,8 @@ export interface Steered extends EventSource {
 export function operations(steering: Steering, daemon: Steered): Operations {
   return {
     status: operation(ARGS.none, () => steering.report()),
-    leases: operation(ARGS.none, async (_args, send) => {
-      const leases = steering.leases();
+    leases: operation(ARGS.leases, async ({ counters }, send) => {
+      const leases = counters ? await steering.countedLeases() : steering.leases();
       for (const lease of leases) await send(lease);
       return { count: leases.length };
     }),

@@ -67,10 +67,10 @@ export class RehearsalNetfilter implements Netfilter {
     return this.#options.sets ?? true;
   }
 
-  async createSet(name: string, size: number): Promise<void> {
+  async createSet(name: string, size: number, counters: boolean): Promise<void> {
     if (this.#sets.has(name)) return;
     this.#options.print(
-      `ipset create ${name} hash:ip,port family ${this.#options.family === "ipv4" ? "inet" : "inet6"} timeout 600 maxelem ${size}`,
+      `ipset create ${name} hash:ip,port family ${this.#options.family === "ipv4" ? "inet" : "inet6"} timeout 600 maxelem ${size}${counters ? " counters" : ""}`,
     );
     if (this.broken !== undefined) throw refused(this.broken);
     this.#sets.set(name, { size, elements: new Map() });
