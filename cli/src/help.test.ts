@@ -11,6 +11,7 @@ const COMMANDS = [
   "client open",
   "client import",
   "status",
+  "doctor",
   "leases",
   "open",
   "close",

@@ -14,7 +14,11 @@ export type Post = (
 ) => Promise<{ readonly status: number; readonly body: Uint8Array }>;
 
 /** `ca` is a file of PEM certificates to trust in place of the system's. Throws `CONFIG_INVALID` when it cannot be read. */
-export async function createPost(url: string, ca: string | undefined): Promise<Post> {
+export async function createPost(
+  url: string,
+  ca: string | undefined,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Post> {
   const certificates =
     ca === undefined ? undefined : await readFile(ca).catch((error: unknown) => unreadable(ca, error));
   // An `import` of node:http reads all that it exports, and with that loads undici: as long as a knock takes.
@@ -26,7 +30,11 @@ export async function createPost(url: string, ca: string | undefined): Promise<P
         method: "POST",
         // A knock is rare and small: no connection is kept for the next one.
         agent: false,
-        headers: { "Content-Type": "application/x-www-form-urlencoded", "Content-Length": Buffer.byteLength(form) },
+        headers: {
+          ...headers,
+          "Content-Type": "application/x-www-form-urlencoded",
+          "Content-Length": Buffer.byteLength(form),
+        },
         signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(signal ? [signal] : [])]),
         ...(certificates && { ca: certificates }),
       };

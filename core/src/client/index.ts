@@ -17,15 +17,17 @@ export interface ClientOptions {
   readonly clock?: Clock;
   /** Stops the client when it aborts, and ends what is under way. One that is aborted already stops the making. */
   readonly signal?: AbortSignal;
+  /** Sent with each request beside our own, for a web server in front that asks for something. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
  * Assembles a client: reads keys, sends nothing. Throws `SECRET_INVALID`, `CONFIG_INVALID` for a certificate of `ca` that
  * cannot be read, and the reason of a signal that is aborted.
  */
-export async function createClient({ config, clock = systemClock, signal }: ClientOptions): Promise<Client> {
+export async function createClient({ config, clock = systemClock, signal, headers }: ClientOptions): Promise<Client> {
   signal?.throwIfAborted();
   const codec = createV1Codec(await readKeys(config.keys));
-  const post = await createPost(config.url, config.ca);
+  const post = await createPost(config.url, config.ca, headers);
   return new Client({ url: config.url, codec, post, clock, ports: config.ports, maxTime: config.maxTime, signal });
 }
