@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Lease, WkfsEvent } from "@wkfs/core";
 import { controlCall } from "@wkfs/core/control";
-
+import { FakeClock, MemoryFirewall } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
 import { TestDaemon, type TestDaemonOptions } from "./support/daemon.ts";
 
@@ -75,6 +75,43 @@ describe("a running daemon, asked over its control socket,", () => {
       ["10.91.0.2", "default"],
       ["10.91.0.3", "default"],
     ]);
+  });
+
+  it("tells what the kernels counted for them, where they do", async () => {
+    const clock = new FakeClock();
+    const counting = () => new MemoryFirewall({ clock, capabilities: { counters: true } });
+    const firewalls = [counting(), counting()];
+    await using daemon = await steered({ clock, firewalls });
+    await daemon.own.ask({ ip: "10.91.0.2" });
+    await daemon.own.ask({ ip: "10.91.0.3" });
+    for (const { kernel } of firewalls) {
+      const [id, lease] = [...kernel].find(([key]) => key.startsWith("10.91.0.2 "))!;
+      kernel.set(id, { ...lease, counters: { packets: 2, bytes: 60 } });
+    }
+    const leases = await daemon.items<Lease & { counters?: object }>("leases", { counters: true });
+    expect(leases.map(({ address, counters }) => [address.text, counters])).toEqual([
+      ["10.91.0.2", { packets: 4, bytes: 120 }],
+      ["10.91.0.3", undefined],
+    ]);
+    await using plain = await steered();
+    await expect(plain.ask("leases", { counters: true })).rejects.toMatchObject({
+      code: "CONTROL_FAILED",
+      hint: expect.stringContaining("counters: true") as unknown,
+    });
+  });
+
+  it("says what was found changed lately, and what runs", async () => {
+    await using daemon = await steered();
+    expect(await daemon.ask("status")).toMatchObject({ drift: [], plugins: expect.any(Array) as unknown });
+    await daemon.own.ask();
+    daemon.own.firewalls[0]!.missing = ["the chain wkfs is gone"];
+    await daemon.own.clock.advance(2000);
+    let report = await daemon.ask("status");
+    while ((report as { readonly drift: readonly unknown[] }).drift.length === 0) report = await daemon.ask("status");
+    expect(report).toMatchObject({
+      drift: [{ type: "healed", firewall: "fake1", found: ["the chain wkfs is gone"] }],
+      firewalls: [{ missing: [] }],
+    });
   });
 
   it("opens by hand, also where key sets have names, and for no longer than it may", async () => {

@@ -1,5 +1,5 @@
 import * as Flags from "@oclif/core/flags";
-import type { Lease } from "@wkfs/core";
+import type { CountedLease } from "@wkfs/core/daemon";
 import { WkfsCommand } from "../command.ts";
 import { exitCodesHelp } from "../exit-codes.ts";
 import { daemonFlags } from "../flags.ts";
@@ -29,10 +29,14 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unreachable")}`;
   ];
   static override flags = {
     ...daemonFlags,
+    counters: Flags.boolean({
+      description:
+        "Show what the kernel counted, with `counters: true` of the firewall; the first packet of each connection.",
+    }),
     watch: Flags.boolean({ description: "Go on until it is ended, and show each change." }),
   };
 
-  async run(): Promise<readonly Lease[]> {
+  async run(): Promise<readonly CountedLease[]> {
     const { flags } = await this.parse(LeasesCommand);
     const [{ readLeases, leaseTable }, { watchLeases }] = await Promise.all([
       import("../steer/leases.ts"),
@@ -43,7 +47,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unreachable")}`;
       return [];
     }
     const leases = await readLeases(flags);
-    for (const line of leaseTable(leases, Date.now(), process.stdout.isTTY)) this.log(line);
+    for (const line of leaseTable(leases, Date.now(), process.stdout.isTTY, flags.counters)) this.log(line);
     return leases;
   }
 }

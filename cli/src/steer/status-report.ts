@@ -1,5 +1,8 @@
-import type { DaemonReport } from "@wkfs/core/daemon";
+import type { DaemonReport, Drift } from "@wkfs/core/daemon";
 import { eventText, left, timeOf } from "./words.ts";
+
+/** Times that the packet filter had been changed which are shown one by one. */
+const DRIFT = 5;
 
 /** A daemon's report as lines for people. */
 export function statusLines({ now, since, pid, protect, ...report }: DaemonReport): string[] {
@@ -20,8 +23,19 @@ export function statusLines({ now, since, pid, protect, ...report }: DaemonRepor
         ? `notifier   ${name}: nothing waits`
         : `notifier   ${name}: ${waiting} wait${failures > 0 ? `, ${failures} tries in a row failed` : ""}`,
     ),
+    `plugins    ${report.plugins.map(({ kind, use }) => `${use} (${kind})`).join(", ")}`,
+    ...(report.drift.length === 0 ? ["drift      nothing was found changed in the last day"] : []),
+    ...report.drift.slice(0, DRIFT).map((event) => `drift      ${timeOf(event.time)} ${driftText(event)}`),
+    ...(report.drift.length > DRIFT
+      ? [`drift      and ${report.drift.length - DRIFT} times more in the last day`]
+      : []),
     ...report.latest.map((event) => `event      ${eventText(event).replaceAll("\n", "\n           ")}`),
   ];
+}
+
+function driftText(drift: Drift): string {
+  if (drift.type === "failed") return `${drift.firewall}: failed: ${drift.what}`;
+  return `${drift.firewall}: put right: ${drift.found.join("; ")}`;
 }
 
 /** Whether everything that it says is as it shall be. */

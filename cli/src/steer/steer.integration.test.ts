@@ -64,7 +64,11 @@ describe.concurrent("a running daemon is asked by", () => {
       /^daemon +runs for .*\nprotects +tcp\/22, tcp\/5432, udp\/1194, for at most 10m 00s\nleases +0 of/,
     );
     expect(stdout).toMatch(/firewall +dry-run \(ipv4, ipv6; .*\): its hooks stand\n/);
+    expect(stdout).toContain("plugins    localhost-tcp (transport), dry-run (firewall), memory (store)\n");
+    expect(stdout).toContain("drift      nothing was found changed in the last day\n");
     expect(JSON.parse((await host.wkfs("status", "--json", ...CONFIG)).stdout)).toMatchObject({ leases: 0 });
+    const uncounted = await host.wkfs("leases", "--counters", ...CONFIG);
+    expect(uncounted).toMatchObject({ code: 1, stderr: /no packet filter of this daemon counts[^]*counters: true/ });
   });
 
   it("wkfs events --follow and leases --watch, until they are ended", async () => {

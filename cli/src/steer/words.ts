@@ -3,6 +3,7 @@ import { type Lease, type WkfsEvent, eventLines, formatAddress, formatPort } fro
 /** How leases and events are shown. */
 
 export const LEASE_HEADER = ["ADDRESS", "PORT", "CLIENT", "LEFT", "SINCE"];
+export const COUNTER_HEADER = ["PACKETS", "BYTES"];
 
 /** `now` in ms since the epoch. */
 export function leaseCells({ address, port, client, deadline, openedAt }: Lease, now: number): string[] {

@@ -30,7 +30,7 @@ import { serviceId } from "./service-id.ts";
 import { Services } from "./services.ts";
 
 export type { Daemon, Leases } from "../daemon/daemon.ts";
-export type { DaemonReport, FirewallReport, NotifierReport } from "../daemon/steering.ts";
+export type { CountedLease, DaemonReport, Drift, FirewallReport, NotifierReport } from "../daemon/steering.ts";
 export type { NotifierFor } from "../daemon/notifications.ts";
 export { ConfiguredPolicy, type Decision, type Policy, type Question, type Room } from "../daemon/policy.ts";
 export type { Named } from "../lifecycle/time-limit.ts";

@@ -88,6 +88,8 @@ export interface FirewallCapabilities {
   readonly prefixes: boolean;
   /** Whether `attach` takes `guardUntil`. Without it a guard that locks its administrator out is ended by a process alone. */
   readonly guardUntil?: boolean;
+  /** Whether `list` gives `counters`. It is asked for them only when somebody wants to see them. */
+  readonly counters?: boolean;
 }
 
 /** What `attach` found. */

@@ -14,6 +14,7 @@ const ports = z.array(z.int().min(1).max(65_535)).max(1024).default([]);
 const target = { address: z.string().max(100), tcp: ports, udp: ports };
 const ARGS = {
   none: z.strictObject({}),
+  leases: z.strictObject({ counters: z.boolean().default(false) }),
   open: z.strictObject({ ...target, time: z.number().min(1).max(2_147_483) }),
   close: z.strictObject(target),
   history: z.strictObject({ since: z.number().optional(), limit: z.int().min(1).max(100_000).default(100) }),
@@ -29,8 +30,8 @@ export interface EventSource {
 export function operations(steering: Steering, events: EventSource): Operations {
   return {
     status: operation(ARGS.none, () => steering.report()),
-    leases: operation(ARGS.none, async (_args, send) => {
-      const leases = steering.leases();
+    leases: operation(ARGS.leases, async ({ counters }, send) => {
+      const leases = counters ? await steering.countedLeases() : steering.leases();
       for (const lease of leases) await send(lease);
       return { count: leases.length };
     }),

@@ -1,11 +1,11 @@
 import type { ServerConfig } from "../config/index.ts";
-import type { Clock, Logger } from "../contracts/plugin.ts";
+import type { Clock, Logger, PluginKind } from "../contracts/plugin.ts";
 import type { Store } from "../contracts/store.ts";
 import type { Transport } from "../contracts/transport.ts";
 import { WkfsError, messageOf } from "../model/errors.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import type { Knock, KnockOutcome } from "../model/knock.ts";
-import { type Lease, type LeaseKey, leaseId } from "../model/lease.ts";
+import { type Counters, type Lease, type LeaseKey, leaseId } from "../model/lease.ts";
 import type { Expiry } from "./expiry.ts";
 import { type Firewalls, whole } from "./firewalls.ts";
 import type { Journal } from "./journal.ts";
@@ -16,6 +16,12 @@ import type { Transactions } from "./transactions.ts";
 
 /** Events of the history that a report shows. */
 const LATEST = 10;
+/** Milliseconds of the past, and events of it, in which a report looks for what had to be put right. */
+const LATELY = 86_400_000;
+const LOOKED_AT = 1000;
+
+/** A lease, and what the kernel counted for it. */
+export type CountedLease = Lease & { readonly counters?: Counters | undefined };
 
 /** How the daemon is, in plain JSON. */
 export interface DaemonReport {
@@ -32,7 +38,14 @@ export interface DaemonReport {
   readonly notifiers: readonly NotifierReport[];
   /** Newest first. */
   readonly latest: readonly WkfsEvent[];
+  /** What was found changed in the packet filters, or could not be put right, in the last day; newest first. */
+  readonly drift: readonly Drift[];
+  /** What runs, in the order of the configuration. */
+  readonly plugins: readonly { readonly kind: PluginKind; readonly use: string }[];
 }
+
+/** Something that was not as it should be in a packet filter. */
+export type Drift = Extract<WkfsEvent, { readonly type: "healed" | "failed" }>;
 
 /** How one packet filter is. */
 export interface FirewallReport {
@@ -110,7 +123,35 @@ export class Steering {
       store: config.store?.use ?? "none",
       notifiers: notifications.report(),
       latest: await this.history({ limit: LATEST }),
+      drift: (await this.history({ since: clock.now() - LATELY, limit: LOOKED_AT })).filter(
+        (event) => event.type === "healed" || event.type === "failed",
+      ),
+      plugins: pluginsOf(config),
     };
+  }
+
+  /**
+   * All open leases with what the kernels counted for them; where two hold one, the sum. They are read whole for it, with the queue held,
+   * which takes a second at 100,000. Rejects with `CONTROL_FAILED` where nobody counts.
+   */
+  async countedLeases(): Promise<CountedLease[]> {
+    const { firewalls, serial } = this.#parts;
+    const counting = firewalls.all.filter(({ plugin }) => plugin.capabilities.counters === true);
+    if (counting.length === 0)
+      throw new WkfsError("CONTROL_FAILED", "no packet filter of this daemon counts packets", {
+        hint: "Write `counters: true` beside `use: nftables` or `use: iptables` in the configuration, and restart the daemon.",
+      });
+    const counted = new Map<string, Counters>();
+    await serial.run(async () => {
+      for (const firewall of counting) {
+        for (const { counters, ...key } of (await whole(firewall, "list", () => firewall.plugin.list())).leases) {
+          if (counters === undefined) continue;
+          const { packets = 0, bytes = 0 } = counted.get(leaseId(key)) ?? {};
+          counted.set(leaseId(key), { packets: packets + counters.packets, bytes: bytes + counters.bytes });
+        }
+      }
+    });
+    return this.leases().map((lease) => ({ ...lease, counters: counted.get(leaseId(lease)) }));
   }
 
   /** All open leases, the first to end first. */
@@ -170,4 +211,14 @@ export class Steering {
       { hint: "The daemon tries again each second; its log and `wkfs events --follow` say when it succeeds." },
     );
   }
+}
+
+function pluginsOf({ transport, firewall, store, notify }: ServerConfig): DaemonReport["plugins"] {
+  const of = (kind: PluginKind, uses: readonly { readonly use: string }[]) => uses.map(({ use }) => ({ kind, use }));
+  return [
+    ...of("transport", transport === undefined ? [] : [transport]),
+    ...of("firewall", firewall),
+    ...of("store", store === undefined ? [] : [store]),
+    ...of("notifier", notify),
+  ];
 }

@@ -24,6 +24,14 @@ export const BY_HAND = "@hand";
 export interface KernelLease extends LeaseKey {
   /** In milliseconds since the epoch; absent where the kernel does not end leases by itself. */
   readonly deadline?: number;
+  /** What the kernel counted for it, where it counts. */
+  readonly counters?: Counters;
+}
+
+/** Packets that a lease let through, and their bytes. Where the filter passes what belongs to a connection beforehand, the first of each. */
+export interface Counters {
+  readonly packets: number;
+  readonly bytes: number;
 }
 
 /** `192.0.2.7 tcp/22`: equal for equal keys, so it also serves as the key of a Map. */

@@ -33,6 +33,8 @@ export function configSchema(family: Family) {
       set: setName.optional(),
       /** Most leases that the set holds. */
       size: z.number().int().min(16).max(10_000_000).default(262_144),
+      /** Whether the kernel counts what each lease lets through, where it is an element of a set that was made so. */
+      counters: z.boolean().default(false),
       /** Whether leases are elements of an ipset, or rules that only wkfs itself ends. */
       ipset: z.enum(["auto", "always", "never"]).default("auto"),
       /** Rules of the parent that are taken out while wkfs runs in `mode: allow`. */

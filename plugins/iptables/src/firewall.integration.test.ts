@@ -176,4 +176,36 @@ runner.describe("the ipset process", () => {
     await firewall.release();
     await subject.run("ipset", "destroy", "other");
   });
+
+  it("counts what a lease lets through, when it is told to, and goes on after a renewal", async () => {
+    await using subject = await ownHost("ipv4", {});
+    const firewall = await subject.make({ counters: true });
+    await firewall.attach();
+    const one = { ...lease(1), port: { protocol: "udp" as const, number: 1194 } };
+    await firewall.apply({ open: [one], close: [], before: [] });
+    const counters = async () => (await firewall.list()).leases.map((found) => found.counters);
+    expect(firewall.capabilities.counters).toBe(true);
+    expect(await counters()).toEqual([{ packets: 0, bytes: 0 }]);
+    // As if packets had come.
+    await subject.run(
+      "ipset",
+      "-exist",
+      "add",
+      "wkfs-v4",
+      `${one.address.text},udp:1194`,
+      "packets",
+      "3",
+      "bytes",
+      "90",
+    );
+    await firewall.apply({ open: [one], close: [], before: [one] });
+    expect(await counters()).toEqual([{ packets: 3, bytes: 90 }]);
+    await firewall.detach();
+    const plain = await subject.make();
+    await plain.attach();
+    await plain.apply({ open: [one], close: [], before: [] });
+    expect((await plain.list()).leases).toMatchObject([{ port: one.port }]);
+    expect(plain.capabilities.counters).toBe(false);
+    await plain.release();
+  });
 });

@@ -76,6 +76,7 @@ export class IptablesFirewall implements Firewall {
       maxTimeout: MAX_TIMEOUT,
       prefixes: false,
       guardUntil: true,
+      counters: this.#sets && this.#configured.counters,
       // Leases of a knock last whole seconds; with those that are written again, core sees how much too long.
       ...(this.#sets ? { resolution: 1000, step: 1000, lanes: 2 } : { resolution: 1 }),
     };
@@ -158,9 +159,9 @@ export class IptablesFirewall implements Firewall {
 
   /** Gives the number of its elements; undefined where there are no sets after all. */
   async #attachSet(): Promise<number | undefined> {
-    const { set, size, ipset } = this.#config;
+    const { set, size, counters, ipset } = this.#config;
     try {
-      await this.#netfilter.createSet(set, size);
+      await this.#netfilter.createSet(set, size, counters);
     } catch (error) {
       if (ipset === "always") throw error;
       this.#context.log.warn(

@@ -41,8 +41,8 @@ export function hostNetfilter(family: Family, log: Logger, prefix: readonly stri
         throw error;
       }
     },
-    async createSet(name, size) {
-      const line = `create ${name} hash:ip,port family ${programs.family} timeout 600 maxelem ${size}`;
+    async createSet(name, size, counters) {
+      const line = `create ${name} hash:ip,port family ${programs.family} timeout 600 maxelem ${size}${counters ? " counters" : ""}`;
       // Refused where there is one that differs, be it in its size.
       const argv = ["ipset", "-exist", ...line.split(" ")];
       const result = await execute([...prefix, ...argv]);

@@ -1,4 +1,4 @@
-import { type LeaseKey, isPortNumber, parseAddress } from "@wkfs/core";
+import { type Counters, type LeaseKey, isPortNumber, parseAddress } from "@wkfs/core";
 
 /** How a lease is written to the kernel and read back: as an element of a set, and as a rule of a chain. */
 
@@ -7,11 +7,15 @@ export function formatElement({ address, port }: LeaseKey): string {
   return `${address.text},${port.protocol}:${port.number}`;
 }
 
-/** Reads `10.0.0.2,tcp:22 timeout 60`; undefined for an element that wkfs did not write. Seconds. */
-export function parseElement(line: string): { readonly key: LeaseKey; readonly timeout: number } | undefined {
-  const [, address, protocol, port, timeout] = /^(\S+),(tcp|udp):(\d+) timeout (\d+)$/.exec(line) ?? [];
+/** Reads `10.0.0.2,tcp:22 timeout 60 packets 3 bytes 90`; undefined for an element that wkfs did not write. Seconds. */
+export function parseElement(
+  line: string,
+): { readonly key: LeaseKey; readonly timeout: number; readonly counters: Counters | undefined } | undefined {
+  const [, address, protocol, port, timeout, packets, bytes] =
+    /^(\S+),(tcp|udp):(\d+) timeout (\d+)(?: packets (\d+) bytes (\d+))?$/.exec(line) ?? [];
   const key = keyOf(address, protocol, port);
-  return key && { key, timeout: Number(timeout) };
+  const counters = packets === undefined ? undefined : { packets: Number(packets), bytes: Number(bytes) };
+  return key && { key, timeout: Number(timeout), counters };
 }
 
 /** The rule as iptables-save prints it, without its `-A CHAIN`. */

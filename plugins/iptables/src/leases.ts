@@ -46,7 +46,9 @@ export class SetLeases implements LeaseTable {
     return (await this.#netfilter.readSet(this.#set)).flatMap((line) => {
       const element = parseElement(line);
       // 0 is an element without an end: it reads as one with the latest end of all, so that it is seen to be wrong.
-      return element === undefined ? [] : [{ ...element.key, deadline: now + (element.timeout || MAX_TIMEOUT) * 1000 }];
+      if (element === undefined) return [];
+      const { key, timeout, counters } = element;
+      return [{ ...key, deadline: now + (timeout || MAX_TIMEOUT) * 1000, ...(counters && { counters }) }];
     });
   }
 

@@ -10,11 +10,11 @@ export interface Netfilter {
   restore(text: string): Promise<void>;
   /** Whether this host has sets at all. Changes nothing. */
   hasSets(): Promise<boolean>;
-  /** Makes a set of `hash:ip,port` with timeouts. One that is there already is left as it is. */
-  createSet(name: string, size: number): Promise<void>;
+  /** Makes a set of `hash:ip,port` with timeouts, and counters if it shall. One that is there already is left as it is. */
+  createSet(name: string, size: number, counters: boolean): Promise<void>;
   /** The set's own description; undefined when there is no such set. */
   describeSet(name: string): Promise<SetDescription | undefined>;
-  /** The elements as `ipset save` prints them: `10.0.0.2,tcp:22 timeout 60`. */
+  /** The elements as `ipset save` prints them: `10.0.0.2,tcp:22 timeout 60`, and `packets 3 bytes 90` where it counts. */
   readSet(name: string): Promise<string[]>;
   /** Runs ipset commands in order and waits for all of them; rejects when one was refused, with any of the others done. */
   writeSet(lines: readonly string[]): Promise<void>;

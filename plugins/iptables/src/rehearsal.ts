@@ -57,9 +57,9 @@ export class RehearsalNetfilter implements Netfilter {
     return true;
   }
 
-  async createSet(name: string, size: number): Promise<void> {
+  async createSet(name: string, size: number, counters: boolean): Promise<void> {
     this.#options.print(
-      `ipset create ${name} hash:ip,port family ${this.#options.family === "ipv4" ? "inet" : "inet6"} timeout 600 maxelem ${size}`,
+      `ipset create ${name} hash:ip,port family ${this.#options.family === "ipv4" ? "inet" : "inet6"} timeout 600 maxelem ${size}${counters ? " counters" : ""}`,
     );
     if (this.broken !== undefined) throw refused(this.broken);
     if (!this.#sets.has(name)) this.#sets.set(name, { size, elements: new Map() });

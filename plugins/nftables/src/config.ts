@@ -26,6 +26,8 @@ export const configSchema = z
     name: name.default("wkfs"),
     /** Most leases of a family that are held; each family has a set of its own. */
     size: z.number().int().min(16).max(10_000_000).default(262_144),
+    /** Whether the kernel counts what each lease lets through; a renewal begins anew. */
+    counters: z.boolean().default(false),
     /**
      * In `mode: guard`: where our chain stands among those of the input hook. Lower comes earlier; `filter` is 0.
      * Above -200, where the kernel's connection tracking does its work, which the chain asks.

@@ -62,6 +62,7 @@ export class NftablesFirewall implements Firewall {
       step: STEP,
       lanes: 2,
       guardUntil: true,
+      counters: this.#layout.counters,
     };
   }
 

@@ -8,6 +8,7 @@ export interface Layout {
   /** The set of each family that the table can hold. */
   readonly sets: ReadonlyMap<AddressFamily, string>;
   readonly size: number;
+  readonly counters: boolean;
   readonly chain: string;
   readonly rules: readonly string[];
   /** Who calls the chain: the kernel, or a rule in a chain of the administrator's. */
@@ -30,7 +31,7 @@ const FAMILIES = { inet: ["ipv4", "ipv6"], ip: ["ipv4"], ip6: ["ipv6"] } as cons
 
 /** `guardUntil` in ms since the epoch: when the kernel stops to guard by itself. */
 export function layoutOf(config: NftablesConfig, protect: ProtectedPorts, guardUntil?: number): Layout {
-  const { mode, name, size, parent, position, takeOut, priority } = config;
+  const { mode, name, size, counters, parent, position, takeOut, priority } = config;
   const family = mode === "guard" ? "inet" : parent.family;
   const sets = new Map(FAMILIES[family].map((one) => [one, `${name}_${ADDRESSES[one].suffix}`]));
   if (mode === "allow") {
@@ -40,6 +41,7 @@ export function layoutOf(config: NftablesConfig, protect: ProtectedPorts, guardU
       table,
       sets,
       size,
+      counters,
       chain: name,
       // For a limited time rules of ours close, before all others, and none of theirs is out: nobody would put it back.
       rules: guardUntil === undefined ? leaseRules(sets) : guardRules(sets, protect, guardUntil),
@@ -53,6 +55,7 @@ export function layoutOf(config: NftablesConfig, protect: ProtectedPorts, guardU
     table: { family, name },
     sets,
     size,
+    counters,
     chain: "guard",
     rules: guardRules(sets, protect, guardUntil),
     caller: { hook: `type filter hook input priority ${priority}; policy accept;` },
@@ -95,6 +98,10 @@ export function kindLines(family: AddressFamily): string[] {
   return [`type ${ADDRESSES[family].type} . inet_proto . inet_service`, "flags timeout"];
 }
 
-export function sizeLine({ size }: Layout): string {
-  return `size ${size}`;
+/** What else it is made of, and can be changed by the configuration. */
+export function settingLines({ size, counters }: Layout): string[] {
+  return [`size ${size}`, ...(counters ? [COUNTER] : [])];
 }
+
+/** The line of a set that counts. */
+export const COUNTER = "counter";

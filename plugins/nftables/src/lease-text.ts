@@ -112,7 +112,9 @@ function leaseOf(text: string, now: number): KernelLease | undefined {
   // Whole seconds are printed, cut off: half a second is the middle of what it can be. One without an end
   // reads as the latest end of all, so that it is seen to be wrong.
   const left = expires === undefined ? MAX_TIMEOUT * 1000 : Number(expires) * 1000 + 500;
-  return { address: known, port: { protocol: name, number }, deadline: now + left };
+  const lease = { address: known, port: { protocol: name, number }, deadline: now + left } as const;
+  const [, packets, bytes] = /"counter":\s*\{\s*"packets":\s*(\d+),\s*"bytes":\s*(\d+)/.exec(text) ?? [];
+  return packets === undefined ? lease : { ...lease, counters: { packets: Number(packets), bytes: Number(bytes) } };
 }
 
 /** The kernel's notation is canonical but for the IPv4 part of some IPv6 addresses; ipaddr.js takes 0.3 s for 100,000. */

@@ -37,9 +37,13 @@ async function site(settings: object = {}) {
   const nft = async (...commands: string[]) => await server.run("nft", commands.join("; "));
   const services = server.spawn([process.execPath, "-e", SERVICE], { stdio: ["ignore", "pipe", "inherit"] });
   await once(services.stdout!, "data");
-  const config = configSchema.parse(settings);
   const context = testContext();
-  const make = () => new NftablesFirewall(config, context, hostNftables(context.log, server.prefix));
+  const make = (more: object = {}) =>
+    new NftablesFirewall(
+      configSchema.parse({ ...settings, ...more }),
+      context,
+      hostNftables(context.log, server.prefix),
+    );
   const count = async () => {
     await nft(
       "add table inet probe",
@@ -126,6 +130,34 @@ runner(`mode: guard and real packets${because}`, () => {
     await firewall.detach();
     expect(await subject.reach(host, TCP)).toBe("open");
   });
+
+  it.each(["ipv4", "ipv6"] as const)(
+    "counts what a lease lets through, when it is told to, anew after a renewal (%s)",
+    async (family) => {
+      await using subject = await site();
+      const plain = subject.make();
+      await plain.attach();
+      const one = lease(CLIENT[family], TCP);
+      await plain.apply(opening(one, lease(CLIENT[family], UDP)));
+      expect((await plain.list()).leases.map(({ counters }) => counters)).toEqual([undefined, undefined]);
+      await plain.release();
+      // The sets are made anew for it, and keep what they hold.
+      const firewall = subject.make({ counters: true });
+      await firewall.attach();
+      const counted = async () =>
+        Object.fromEntries(
+          (await firewall.list()).leases.map(({ port, counters }) => [port.protocol, counters?.packets]),
+        );
+      expect(await counted()).toEqual({ tcp: 0, udp: 0 });
+      const say = await subject.keep(SERVER[family]);
+      await say("more of the same connection");
+      expect(await counted()).toEqual({ tcp: 1, udp: 0 });
+      await firewall.apply({ open: [one], close: [], before: [one] });
+      expect(await counted()).toEqual({ tcp: 0, udp: 0 });
+      expect((await firewall.check()).missing).toEqual([]);
+      await firewall.detach();
+    },
+  );
 
   it("stops to guard when it was to, though nobody is there, and cuts nothing meanwhile", async () => {
     await using subject = await site();

@@ -1,5 +1,5 @@
 import type { AddressFamily, FirewallChange } from "@wkfs/core";
-import { type Layout, kindLines, sizeLine } from "./layout.ts";
+import { COUNTER, type Layout, kindLines, settingLines } from "./layout.ts";
 import { changeCommands } from "./lease-text.ts";
 import { missingFromParent, parentCommands, putBackCommands, uncallCommands } from "./parent-chain.ts";
 import type { SetText, Table } from "./table-text.ts";
@@ -68,7 +68,7 @@ export function attachCommands(
     ...[...unfit.values()].map((set) => `delete set ${at} ${set}`),
     ...[...layout.sets]
       .filter(([key, set]) => unfit.has(key) || !table?.sets.has(set))
-      .map(([key, set]) => `add set ${at} ${set} { ${[...kindLines(key), sizeLine(layout)].join("; ")}; }`),
+      .map(([key, set]) => `add set ${at} ${set} { ${[...kindLines(key), ...settingLines(layout)].join("; ")}; }`),
     // A chain cannot be moved to another hook or priority.
     ...("hook" in caller ? [`delete chain ${chain}`, `add chain ${chain} { ${caller.hook} }`] : []),
     ...layout.rules.map((rule) => `add rule ${chain} ${rule}`),
@@ -117,7 +117,8 @@ export function foreignSets(table: Table | undefined, layout: Layout): string[] 
 }
 
 function fits(set: SetText, family: AddressFamily, layout: Layout): boolean {
-  return [...kindLines(family), sizeLine(layout)].every((line) => set.lines.includes(line));
+  const wanted = [...kindLines(family), ...settingLines(layout)];
+  return wanted.every((line) => set.lines.includes(line)) && set.lines.includes(COUNTER) === layout.counters;
 }
 
 function same(a: readonly string[], b: readonly string[]): boolean {
