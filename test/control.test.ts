@@ -103,13 +103,12 @@ describe("a running daemon, asked over its control socket,", () => {
   it("says what was found changed lately, and what runs", async () => {
     await using daemon = await steered();
     expect(await daemon.ask("status")).toMatchObject({ drift: [], plugins: expect.any(Array) as unknown });
-    const events = daemon.follow();
     await daemon.own.ask();
     daemon.own.firewalls[0]!.missing = ["the chain wkfs is gone"];
     await daemon.own.clock.advance(2000);
-    await events.next("healed");
-    await events.leave();
-    expect(await daemon.ask("status")).toMatchObject({
+    let report = await daemon.ask("status");
+    while ((report as { readonly drift: readonly unknown[] }).drift.length === 0) report = await daemon.ask("status");
+    expect(report).toMatchObject({
       drift: [{ type: "healed", firewall: "fake1", found: ["the chain wkfs is gone"] }],
       firewalls: [{ missing: [] }],
     });
