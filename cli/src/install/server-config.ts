@@ -71,8 +71,8 @@ export async function layoutOf({
 }: Omit<ServerInstallation, "gid" | "force">): Promise<ServerLayout> {
   const keys = former?.config.keySets[0]?.keys ?? join(folder, KEYS_FILE);
   const { secret } = answers.transport;
-  const isThere = (file: string) =>
-    access(file).then(
+  const isFile = (path: string) =>
+    access(path).then(
       () => true,
       () => false,
     );
@@ -80,10 +80,10 @@ export async function layoutOf({
   return {
     config: join(folder, SERVER_FILE),
     keys,
-    keysAre: !newKeys && (await isThere(keys)) ? "old" : "new",
+    keysAre: !newKeys && (await isFile(keys)) ? "old" : "new",
     namedKeys: former?.config.namedKeys ?? false,
     secret: file,
-    secretIs: !newKeys && file !== undefined && (await isThere(file)) ? "old" : "new",
+    secretIs: !newKeys && file !== undefined && (await isFile(file)) ? "old" : "new",
     database: join(stateDir, "wkfs.db"),
     clientFolder: join(folder, "client"),
   };

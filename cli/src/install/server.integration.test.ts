@@ -40,7 +40,12 @@ async function filesBelow(folder: string): Promise<string[]> {
 }
 
 async function rulesOf(host: NetworkNamespace): Promise<string> {
-  const texts = [["nft", "list", "ruleset"], ["iptables-save"], ["ip6tables-save"], ["ipset", "save"]];
+  const texts = [
+    ...["inet", "ip", "ip6"].map((family) => ["nft", "list", "ruleset", family]),
+    ["iptables-save"],
+    ["ip6tables-save"],
+    ["ipset", "save"],
+  ];
   const read = await Promise.all(texts.map((argv) => host.run(...argv)));
   return read
     .join("\n")
@@ -100,7 +105,7 @@ describe.skipIf(reason !== undefined)(`on a host of its own${because}`, () => {
       ["iptables, guard", "", ["--firewall", "iptables", "--firewall", "ip6tables"]],
       ["iptables, allow", "iptables", ["--firewall", "iptables", "--mode", "allow", "--take-out-accepting"]],
     ] as const) {
-      it(name, async () => {
+      it(`with ${name}`, async () => {
         await using host = await NetworkNamespace.create();
         await using sandbox = await Sandbox.create();
         await using twin = await NetworkNamespace.create();

@@ -57,7 +57,7 @@ export function snippetFor(server: WebServer, listen: string, path: string): Sni
 /** Whom the gateway believes then: the address that the web server of this host comes from. Of a Unix socket it knows it anyway. */
 export function proxiesFor(listen: string): string[] {
   if (listen.startsWith("unix:")) return [];
-  return [/^\[/.test(listen) ? "::1" : "127.0.0.1"];
+  return [listen.startsWith("[") ? "::1" : "127.0.0.1"];
 }
 
 /** What to connect to where the gateway listens on all addresses. */

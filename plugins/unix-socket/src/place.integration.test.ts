@@ -190,9 +190,12 @@ describe("the folder of the socket", () => {
     expect(await knock(folder.in("s"))).toBe("{}");
   });
 
-  it("is refused when it is not there", async () => {
+  it("is made when it is not there, for nobody else to write; what is no folder is refused", async () => {
     await using folder = await Folder.create();
-    await expect(listen(folder.in("nowhere/s"))).rejects.toMatchObject(FAILED);
+    await using _ = await listen(folder.in("run/s"));
+    expect((await stat(folder.in("run"))).mode & 0o022).toBe(0);
+    await writeFile(folder.in("file"), "");
+    await expect(listen(folder.in("file/s"))).rejects.toMatchObject(FAILED);
   });
 
   it.skipIf(!asRoot)("is refused when it is another user's", async () => {

@@ -50,7 +50,7 @@ function judge(words: readonly string[], packet: Packet, chains: ReadonlyMap<str
     const value = words[at + 1] ?? "";
     const negated = not;
     not = false;
-    const test = (holds: boolean) => narrow(holds === negated ? "no" : "yes");
+    const test = (found: boolean) => narrow(found === negated ? "no" : "yes");
     switch (word) {
       case "!":
         not = true;

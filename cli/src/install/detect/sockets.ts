@@ -44,14 +44,14 @@ export function parseSocketTable(
   return text.split("\n").flatMap((line) => {
     const [, local = "", remote = "", state, , , , , , inode] = line.trim().split(/\s+/);
     const [address = "", port = ""] = local.split(":");
-    if (state !== wanted || inode === undefined || !/:0000$/.test(remote)) return [];
+    if (state !== wanted || inode === undefined || !remote.endsWith(":0000")) return [];
     return [{ protocol, family, address: addressOf(address), port: Number.parseInt(port, 16), inode }];
   });
 }
 
 /** The kernel prints addresses as words of 32 bits in the byte order of the machine, which is little-endian wherever Node runs. */
 function addressOf(hex: string): string {
-  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, "hex").reverse()]);
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, "hex")].toReversed());
   if (bytes.length === 4) return bytes.join(".");
   const groups = Array.from({ length: 8 }, (_, index) =>
     ((bytes[2 * index]! << 8) | bytes[2 * index + 1]!).toString(16),
