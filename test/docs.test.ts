@@ -93,7 +93,11 @@ describe("commands", async () => {
   it("are found", () => expect(commands.length).toBeGreaterThan(15));
 
   it.each(commands)("$page: $line", async ({ line }) => {
-    const words = line.split(/\s+/).slice(1);
+    // What stands behind -- is another program's.
+    const words = line
+      .replace(/ -- .*/, "")
+      .split(/\s+/)
+      .slice(1);
     const firstFlag = words.findIndex((word) => word.startsWith("-"));
     const names = firstFlag === -1 ? words : words.slice(0, firstFlag);
     const known = config.findCommand(names.slice(0, 2).join(":")) ?? config.findCommand(names[0] ?? "");

@@ -19,7 +19,8 @@ class Screen {
   columns = 80;
   text = "";
   write(piece: string): boolean {
-    this.text = (this.text + piece).replaceAll(/[^\n]*\r\u001B\[K/g, "");
+    const lines = (this.text + piece).split("\n");
+    this.text = lines.map((line) => line.split("\r\u001B[K").at(-1)).join("\n");
     return true;
   }
 }

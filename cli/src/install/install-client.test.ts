@@ -16,8 +16,8 @@ const KEYS = {
   iv2: "04".repeat(16),
   sign: "05".repeat(20),
 };
-const URL_ = "https://www.example.org/x";
-const BLOCK = formatBlock({ url: URL_, keys: JSON.stringify(KEYS), tcp: [22], maxTime: 90 });
+const GATEWAY = "https://www.example.org/x";
+const BLOCK = formatBlock({ url: GATEWAY, keys: JSON.stringify(KEYS), tcp: [22], maxTime: 90 });
 
 async function modeOf(path: string): Promise<string> {
   return ((await stat(path)).mode & 0o777).toString(8);
@@ -26,7 +26,7 @@ const isMissing = (path: string) => expect(stat(path)).rejects.toMatchObject({ c
 
 describe("the block", () => {
   it("says what was put into it, also out of a mail", () => {
-    const expected = { url: URL_, tcp: [22], maxTime: 90 };
+    const expected = { url: GATEWAY, tcp: [22], maxTime: 90 };
     const mail = `Here it is:\n\n${BLOCK.replaceAll(/^/gm, "> ").replaceAll("\n", "\r\n")}\nBye`;
     for (const text of [BLOCK, mail]) {
       const { keys, ...rest } = readBlock(text, "x");
@@ -61,7 +61,7 @@ it.each([
 describe.concurrent("wkfs client install", () => {
   it("takes the block that `client export` prints, by file and by pipe, with its ports and certificates", async () => {
     await using host = await Sandbox.create();
-    await host.wkfs(...SERVER, "--url", URL_);
+    await host.wkfs(...SERVER, "--url", GATEWAY);
     await writeFile(host.path("etc/client/ca.pem"), "-----BEGIN CERTIFICATE-----\n");
     const yaml = await readFile(host.path("etc/client/client.yaml"), "utf8");
     await writeFile(host.path("etc/client/client.yaml"), `${yaml}tcp: [22]\nca: ca.pem\n`);
@@ -97,11 +97,11 @@ describe.concurrent("wkfs client install", () => {
   it("takes a URL and a key file, overwrites nothing without --force, and warns of keys that lie around", async () => {
     await using host = await Sandbox.create();
     await host.wkfs(...SERVER);
-    const flags = ["--url", URL_, "--keys", "etc/client/v1.json"];
+    const flags = ["--url", GATEWAY, "--keys", "etc/client/v1.json"];
     const first = await host.wkfs(...INSTALL, ...flags, "--tcp", "22", "--max-time", "30m");
     expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 0, stderr: "" });
     const config = await loadClientConfig(host.path(".config/wkfs/client.yaml"));
-    expect(config).toMatchObject({ url: URL_, ports: { tcp: [22], udp: [] }, maxTime: 1800 });
+    expect(config).toMatchObject({ url: GATEWAY, ports: { tcp: [22], udp: [] }, maxTime: 1800 });
 
     expect((await host.wkfs(...INSTALL, ...flags)).code).toBe(2);
     await chmod(host.path("etc/client/v1.json"), 0o644);
@@ -121,9 +121,9 @@ describe.concurrent("wkfs client install", () => {
   it("asks nothing where nobody can answer, and leaves nothing behind when the keys are no keys", async () => {
     await using host = await Sandbox.create();
     expect(await host.wkfs(...INSTALL)).toMatchObject({ code: 2, stderr: expect.stringContaining("--from") });
-    expect((await host.wkfs(...INSTALL, "--url", URL_)).code).toBe(2);
+    expect((await host.wkfs(...INSTALL, "--url", GATEWAY)).code).toBe(2);
     await writeFile(host.path("keys"), '{"key1":"00"}');
-    const { code, stderr } = await host.wkfs(...INSTALL, "--url", URL_, "--keys", "keys", "--dir", "out");
+    const { code, stderr } = await host.wkfs(...INSTALL, "--url", GATEWAY, "--keys", "keys", "--dir", "out");
     expect(code).toBe(2);
     expect(stderr).toMatch(/the secret keys /);
     await isMissing(host.path("out/v1.json"));
@@ -150,7 +150,7 @@ describe.concurrent("wkfs client install", () => {
     await answer("what it offers?", "n\r");
     expect(await ended).toEqual([0, null]);
     expect(await loadClientConfig(host.path(".config/wkfs/client.yaml"))).toMatchObject({
-      url: URL_,
+      url: GATEWAY,
       ports: { tcp: [80], udp: [] },
       maxTime: 90,
     });
@@ -159,14 +159,14 @@ describe.concurrent("wkfs client install", () => {
 });
 
 describe.concurrent("wkfs client install, from a PHP client,", () => {
-  const PHP = { encryption_key: { ...KEYS, extra: "x" }, url: URL_, servicename: "webknocker", more: [1] };
+  const PHP = { encryption_key: { ...KEYS, extra: "x" }, url: GATEWAY, servicename: "webknocker", more: [1] };
 
   it("takes over URL and keys, whatever else stands there", async () => {
     await using host = await Sandbox.create();
     await writeFile(host.path("config.dat"), JSON.stringify(PHP), { mode: 0o600 });
     const { code, stderr } = await host.wkfs(...INSTALL, "--from", "config.dat", "--dir", "office");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(await loadClientConfig(host.path("office/client.yaml"))).toMatchObject({ url: URL_, ports: undefined });
+    expect(await loadClientConfig(host.path("office/client.yaml"))).toMatchObject({ url: GATEWAY, ports: undefined });
     expect(JSON.parse(await readFile(host.path("office/v1.json"), "utf8"))).toEqual(KEYS);
     expect(await modeOf(host.path("office/v1.json"))).toBe("600");
   });

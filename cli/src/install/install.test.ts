@@ -1,4 +1,4 @@
-import { chmod, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, readFile, stat } from "node:fs/promises";
 import { loadClientConfig, loadServerConfig, readKeys } from "@wkfs/core/config";
 import { describe, expect, it } from "vitest";
 import { Sandbox } from "../../testing/wkfs.ts";
