@@ -37,6 +37,7 @@ export interface NotifierFor extends Named<Notifier> {
  */
 export class Notifications {
   readonly #workers: readonly Worker[];
+  #stopping: Promise<void> | undefined;
 
   constructor(notifiers: readonly NotifierFor[], store: Store, host: string, clock: Clock, log: Logger) {
     this.#workers = notifiers.map((notifier) => new Worker(notifier, store, host, clock, log));
@@ -67,9 +68,14 @@ export class Notifications {
 
   /**
    * Lets what is on its way be delivered, but waits for nobody longer than `GRACE` and `ENDING_LIMIT`. What was not delivered
-   * stays in the store.
+   * stays in the store. Idempotent.
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     const results = await Promise.allSettled(this.#workers.map((worker) => worker.stop()));
     const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
     if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));

@@ -7,6 +7,7 @@ import {
   type FirewallCheck,
   type FirewallState,
   type PluginContext,
+  type ReleaseOptions,
   WkfsError,
 } from "@wkfs/core";
 import type { Family, IptablesConfig } from "./config.ts";
@@ -124,8 +125,8 @@ export class IptablesFirewall implements Firewall {
     return { missing, leases: readable ? await this.#leases.list(now) : [] };
   }
 
-  async release(): Promise<void> {
-    if (this.#config.mode === "allow") {
+  async release({ successor = false }: ReleaseOptions = {}): Promise<void> {
+    if (this.#config.mode === "allow" && !successor) {
       const text = putBackTransaction(await this.#ruleset(), this.#config);
       if (text !== undefined) await this.#netfilter.restore(text);
     }
