@@ -57,7 +57,20 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
           createFront({ ...shared, config: section, keySets: sets, since });
         const workers = new Workers({ ...shared, config, keySets });
         const transportUse = whole.transport;
-        return new Gateway({ config, keySets, transportUse, listens, front, workers, transport, clock, log, abort, feed, signal });
+        return new Gateway({
+          config,
+          keySets,
+          transportUse,
+          listens,
+          front,
+          workers,
+          transport,
+          clock,
+          log,
+          abort,
+          feed,
+          signal,
+        });
       },
       [Services.Config, Services.Clock, Services.Logger, Services.Abort, Services.Transport],
     );

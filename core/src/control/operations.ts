@@ -101,9 +101,13 @@ async function follow(
       const event = waiting.shift();
       if (event !== undefined) await send(event);
       else if (over)
-        throw new WkfsError("CONTROL_FAILED", "the daemon stopped, or another has taken its place with a new configuration", {
-          hint: "Follow it anew.",
-        });
+        throw new WkfsError(
+          "CONTROL_FAILED",
+          "the daemon stopped, or another has taken its place with a new configuration",
+          {
+            hint: "Follow it anew.",
+          },
+        );
       else await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {

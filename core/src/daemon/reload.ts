@@ -26,7 +26,9 @@ export function changedSections(before: ServerConfig, after: ServerConfig): stri
     throw new WkfsError(
       "CONFIG_INVALID",
       `${after.source.locate([fixed[0]!])}: a change of ${fixed.join(", ")} needs a restart; the daemon goes on with what it had`,
-      { hint: "Restart the daemon: leases stay open, and the guard stays up. Where firewall changed, run `wkfs daemon --detach` with the old configuration in between." },
+      {
+        hint: "Restart the daemon: leases stay open, and the guard stays up. Where firewall changed, run `wkfs daemon --detach` with the old configuration in between.",
+      },
     );
   }
   const keys = differs("keySets") || differs("namedKeys");

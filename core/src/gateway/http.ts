@@ -20,10 +20,7 @@ interface WithFirst extends restify.Server {
  * The web server of a gateway that listens itself. Imported when it does so: restify changes `ServerResponse` for the whole
  * process, which a program that only mounts a gateway need not bear.
  */
-export async function createHttpServer(
-  config: GatewayConfig,
-  requestsNow: () => Requests,
-): Promise<restify.Server> {
+export async function createHttpServer(config: GatewayConfig, requestsNow: () => Requests): Promise<restify.Server> {
   const tls = config.tls && (await tlsOf(config.tls));
   const server = restify.createServer({
     // No `Server:` header: who scans the host shall not read what is behind it.

@@ -96,9 +96,13 @@ export class Workers {
         child.off("message", hear);
         child.off("exit", ended);
         if (refused === undefined) return;
-        throw new WkfsError("CONFIG_INVALID", `a worker of the gateway does not take the new configuration: ${refused}`, {
-          hint: "Look at the key files, or restart the gateway.",
-        });
+        throw new WkfsError(
+          "CONFIG_INVALID",
+          `a worker of the gateway does not take the new configuration: ${refused}`,
+          {
+            hint: "Look at the key files, or restart the gateway.",
+          },
+        );
       }),
     );
   }
