@@ -75,7 +75,7 @@ Conflicts=shutdown.target
 StartLimitIntervalSec=0
 
 [Service]
-${life(command, "daemon")}
+${life(command, "daemon", needs)}
 # A queue that stands still for longer than any call of a plugin may take is a daemon that hangs.
 WatchdogSec=120
 
@@ -99,7 +99,7 @@ Wants=${NAMES.daemon}.service
 StartLimitIntervalSec=0
 
 [Service]
-${life(command, "gateway")}
+${life(command, "gateway", needs)}
 WatchdogSec=60
 
 User=${GATEWAY_USER}
@@ -113,14 +113,18 @@ WantedBy=multi-user.target
 }
 
 /** How it is started, told to reload, and started again. Exit code 2 is a wrong configuration: trying again changes nothing. */
-function life(command: Command, role: "daemon" | "gateway"): string {
+function life(command: Command, role: "daemon" | "gateway", { secrets }: Needs): string {
   const start = argvOf(command, role).map(quoted).join(" ");
+  const check =
+    secrets.length > 0
+      ? "# It looks before it changes anything: status and log say when it goes on as it was. What was handed over stays until a restart."
+      : `# The first looks, as this user and with these rights, and fails where the configuration is wrong; then nothing has changed.
+ExecReload=${start} --check`;
   return `Type=notify
 # Node has no datagrams on Unix sockets, so systemd-notify, a child, tells.
 NotifyAccess=all
 ExecStart=${start}
-# The first looks, as this user and with these rights, and fails where the configuration is wrong; then nothing has changed.
-ExecReload=${start} --check
+${check}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=1
