@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { watch } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { WkfsError } from "@wkfs/core";
@@ -198,5 +200,47 @@ suite(`services as wkfs writes them, under the real systemd${lack === undefined 
     expect(await host.property("wkfs-daemon", "ActiveState")).toBe("failed");
     // The guard stands without it.
     expect(await site.prober.tcp({ ...PORT, from: "10.91.0.3" })).not.toBe("open");
+  });
+
+  it("the scripts for sysvinit start, reload, report and stop both halves, without systemd", async () => {
+    await using served = await Served.start(nftables, UNIX);
+    const { host, site } = served;
+    await host.run("systemctl", "stop", "wkfs-gateway", "wkfs-daemon");
+    // Here nobody hands secrets over.
+    await host.run("chgrp", "wkfs-gateway", "/etc/wkfs/v1.json");
+    await host.run("chmod", "0640", "/etc/wkfs/v1.json");
+    const flags = ["--platform", "sysvinit", "--command", `${NODE} ${WKFS}`];
+    expect(await host.wkfs("service", "install", ...flags)).toMatchObject({ code: 0 });
+    const script = (name: string, word: string) => host.exec(["env", "WKFS_LOG=/mnt", `/etc/init.d/${name}`, word]);
+    const log = (name: string) => readFile(join(site.folder, `${name}.log`), "utf8").catch(() => "");
+    const says = async (name: string, text: string) => {
+      const watcher = watch(site.folder);
+      for (let changed = once(watcher, "change"); !(await log(name)).includes(text); changed = once(watcher, "change"))
+        await changed;
+      watcher.close();
+    };
+    expect(await script("wkfs-daemon", "status")).toMatchObject({ code: 3 });
+    for (const name of ["wkfs-daemon", "wkfs-gateway"]) {
+      expect(await script(name, "start")).toMatchObject({ code: 0, stderr: "" });
+      await says(name, '"msg":"ready"');
+      expect(await script(name, "status")).toMatchObject({ code: 0 });
+      // A second one is not started.
+      expect(await script(name, "start")).toMatchObject({ code: 0 });
+    }
+    expect(await site.knock(served.instance)).toMatchObject({ code: 0 });
+    const [pid] = (await host.run("cat", "/run/wkfs-daemon.pid")).split("\n");
+    expect(await host.run("grep", "-E", "^(Uid|CapEff|CapBnd|NoNewPrivs)", `/proc/${pid}/status`)).toMatch(
+      /^Uid:\s+(?!0\s)\d+.*\nCapEff:\s+0*1000\nCapBnd:\s+0*1000\nNoNewPrivs:\s+1\n$/,
+    );
+    await served.configure({ protect: { tcp: [2222], maxTime: 30 } });
+    expect(await script("wkfs-daemon", "reload")).toMatchObject({ code: 0 });
+    await says("wkfs-daemon", '"msg":"reloaded"');
+    await served.put("wkfs.yaml", "{}");
+    expect((await script("wkfs-daemon", "reload")).code).not.toBe(0);
+    for (const name of ["wkfs-gateway", "wkfs-daemon"]) {
+      expect(await script(name, "stop")).toMatchObject({ code: 0 });
+      expect(await script(name, "status")).toMatchObject({ code: 3 });
+    }
+    expect((await script("wkfs-daemon", "start")).code).not.toBe(0);
   });
 });

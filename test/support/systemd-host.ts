@@ -49,8 +49,12 @@ export class SystemdHost implements AsyncDisposable {
     await writeFile(join(folder, "boot.sh"), BOOT);
     await network.run("mkfifo", join(folder, "booted"));
     const join_ = `echo 0 > ${group}/cgroup.procs && exec unshare --mount --pid --uts --ipc --cgroup --fork sh ${folder}/boot.sh ${ROOT} ${folder}`;
-    const child = network.spawn(["sh", "-c", join_], { stdio: ["ignore", "inherit", "inherit"] });
-    const ended = once(child, "exit").then(([code]) => Promise.reject(new Error(`systemd ended with ${String(code)}`)));
+    const child = network.spawn(["sh", "-c", join_], { stdio: ["ignore", "inherit", "pipe"] });
+    let said = "";
+    child.stderr!.on("data", (text: Buffer) => (said += String(text)));
+    const ended = once(child, "exit").then(([code]) =>
+      Promise.reject(new Error(`systemd ended with ${String(code)}: ${said}`)),
+    );
     ended.catch(() => {});
     await Promise.race([network.run("cat", join(folder, "booted")), ended]);
     const [pid] = (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")).trim().split(" ");
