@@ -7,7 +7,7 @@ import { onKernel } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
 import { freshKeys, keyFile } from "./support/gateway.ts";
 import { type PacketFilter, iptables, nftables } from "./support/packet-filter.ts";
-import { type Instance, SERVER, Site } from "./support/site.ts";
+import { CLIENT, type Instance, SERVER, Site } from "./support/site.ts";
 import { NODE, SystemdHost, WKFS, whyNoSystemd } from "./support/systemd-host.ts";
 
 const PORT = { host: SERVER.ipv4, port: 2222 };
@@ -137,6 +137,11 @@ suite(`services as wkfs writes them, under the real systemd${lack === undefined 
         expect((await host.exec([...as, "cat", file])).stderr).toContain("Permission denied");
       expect((await host.exec([...as, "test", "-w", "/run/wkfs/control.sock"])).code).toBe(1);
       expect((await host.exec([...as, "cat", "/etc/wkfs/wkfs.yaml"])).code).toBe(0);
+
+      await host.run("systemctl", "stop", "wkfs-gateway", "wkfs-daemon");
+      expect(host.logs()).not.toMatch(/"level":"(warn|error)"/);
+      expect(await site.prober.tcp(PORT)).toBe("open");
+      expect(await site.prober.tcp({ ...PORT, from: CLIENT.other4 })).not.toBe("open");
     });
   }
 
@@ -199,7 +204,7 @@ suite(`services as wkfs writes them, under the real systemd${lack === undefined 
     expect((await host.exec(["systemctl", "restart", "wkfs-daemon"])).code).not.toBe(0);
     expect(await host.property("wkfs-daemon", "ActiveState")).toBe("failed");
     // The guard stands without it.
-    expect(await site.prober.tcp({ ...PORT, from: "10.91.0.3" })).not.toBe("open");
+    expect(await site.prober.tcp({ ...PORT, from: CLIENT.other4 })).not.toBe("open");
   });
 
   it("the scripts for sysvinit start, reload, report and stop both halves, without systemd", async () => {

@@ -126,6 +126,8 @@ NotifyAccess=all
 ExecStart=${start}
 ${check}
 ExecReload=/bin/kill -HUP $MAINPID
+# The end is told to it alone: with its helpers it still puts the packet filter right.
+KillMode=mixed
 Restart=always
 RestartSec=1
 RestartPreventExitStatus=2
