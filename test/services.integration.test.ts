@@ -72,7 +72,7 @@ class Served implements AsyncDisposable {
       "--command",
       `${NODE} ${WKFS}`,
     );
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    if (code !== 0 || stderr !== "") throw new Error(`wkfs service install ended with ${code}: ${stderr}`);
     const { next, written } = JSON.parse(stdout) as { next: string[]; written: string[] };
     await this.host.run("systemd-analyze", "verify", ...written.filter((path) => path.endsWith(".service")));
     const log = "StandardOutput=append:/mnt/log\\nStandardError=append:/mnt/log\\n";

@@ -77,12 +77,15 @@ async function tellFamily(story: Story, stage: Stage, { name, host, web, link }:
     tellLines(story, await written.next());
     await daemon.says("stderr", /"renewed":\["/);
   });
-  await story.step("The deadline passes: the kernel ends the lease by itself, and nothing has to be written", async () => {
-    const due = knocked.to + LEASE * 1000;
-    const ended = async () => daemon.stderr.includes("leases ended");
-    await story.wait("the deadline passes", due, due + LATE - Date.now(), ended);
-    expectThat(Date.now() >= knocked.from + LEASE * 1000, "the lease ended too early");
-  });
+  await story.step(
+    "The deadline passes: the kernel ends the lease by itself, and nothing has to be written",
+    async () => {
+      const due = knocked.to + LEASE * 1000;
+      const ended = async () => daemon.stderr.includes("leases ended");
+      await story.wait("the deadline passes", due, due + LATE - Date.now(), ended);
+      expectThat(Date.now() >= knocked.from + LEASE * 1000, "the lease ended too early");
+    },
+  );
   await story.step("What the daemon wrote down", async () => tellLog(story, daemon.stderr, host));
 }
 

@@ -36,11 +36,11 @@ async function unit(role: Role, change: object = {}): Promise<string> {
   return (await definitions("systemd", change, role))[0]!.text;
 }
 
-/** The tests where a program checks our text: mandatory where all tests are. */
-function checkedBy(program: string) {
+/** Whether a program that checks our text is missing, with the reason for a title. Where all tests are mandatory it must be there. */
+function lack(program: string): { readonly missing: boolean; readonly because: string } {
   const missing = spawnSync(program, ["--version"]).error !== undefined;
   if (missing && process.env["WKFS_REQUIRE_KERNEL"] === "1") throw new Error(`${program} is not installed`);
-  return { it: missing ? it.skip : it, because: missing ? ` (skipped: ${program} is not installed)` : "" };
+  return { missing, because: missing ? ` (skipped: ${program} is not installed)` : "" };
 }
 
 /** Runs a program on text in a file of this name. */
@@ -54,9 +54,9 @@ async function run(name: string, text: string, ...argv: string[]) {
   }
 }
 
-describe("a systemd unit", () => {
-  const analyze = checkedBy("systemd-analyze");
+const [analyze, xmllint, shellcheck] = [lack("systemd-analyze"), lack("xmllint"), lack("shellcheck")];
 
+describe.skipIf(analyze.missing)(`a systemd unit${analyze.because}`, () => {
   async function exposure(role: Role, change: object): Promise<number> {
     const argv = ["systemd-analyze", "security", "--offline=true", "--no-pager"];
     const { stdout, stderr } = await run(`wkfs-${role}.service`, await unit(role, change), ...argv);
@@ -65,19 +65,19 @@ describe("a systemd unit", () => {
     return Number(score);
   }
 
-  analyze.it.each([
+  it.each([
     ["daemon", "as it is proposed", {}],
     ["daemon", "and tells this host's log", { notify: [{ use: "syslog" }] }],
     ["gateway", "as it is proposed", {}],
     ["gateway", "open to everybody", { gateway: { ...SERVER.gateway, listen: "0.0.0.0:8080" } }],
     ["gateway", "over TCP", { transport: OVER_TCP }],
     ["gateway", "behind a socket", { gateway: { ...SERVER.gateway, listen: "unix:/run/wkfs-gateway/http.sock" } }],
-  ] as const)(`of the %s %s is exposed by 1.5 at most${analyze.because}`, async (role, _how, change) => {
+  ] as const)(`of the %s %s is exposed by 1.5 at most`, async (role, _how, change) => {
     expect(await exposure(role, change)).toBeLessThanOrEqual(1.5);
   });
 
   // What SECURITY.md says of these.
-  analyze.it.each([
+  it.each([
     ["over TCP", { transport: OVER_TCP }, 1.7],
     ["that sends mail", { notify: [MAIL] }, 1.9],
     [
@@ -85,10 +85,12 @@ describe("a systemd unit", () => {
       { firewall: [{ use: "iptables" }], transport: OVER_TCP, notify: [MAIL] },
       1.9,
     ],
-  ] as const)(`of a daemon %s is exposed by as much as is documented${analyze.because}`, async (_how, change, most) => {
+  ] as const)(`of a daemon %s is exposed by as much as is documented`, async (_how, change, most) => {
     expect(await exposure("daemon", change)).toBe(most);
   });
+});
 
+describe("a systemd unit", () => {
   it("gives no more rights than the configuration needs", async () => {
     const plain = await unit("daemon");
     expect(plain).toMatch(/^CapabilityBoundingSet=CAP_NET_ADMIN$/m);
@@ -135,22 +137,18 @@ describe("a systemd unit", () => {
   });
 });
 
-describe("definitions for other service managers", () => {
-  const xmllint = checkedBy("xmllint");
-  const shellcheck = checkedBy("shellcheck");
+describe.skipIf(xmllint.missing)(`definitions in XML${xmllint.because}`, () => {
+  it.each(["launchd", "windows"] as const)(`of %s are well-formed, whatever stands in them`, async (platform) => {
+    const command = { ...COMMAND, config: '/home/a & b/<c>/"d".yaml' };
+    const config = () => Promise.reject(new Error("a client needs no server's configuration"));
+    const [file] = await serviceDefinitions({ platform, role: undefined, command, config });
+    const read = await run("file.xml", file!.text, "xmllint", "--nonet", "--xpath", "//text()");
+    expect(read).toMatchObject({ status: 0, stderr: "" });
+    expect(file!.text).toContain(platform === "windows" ? "&quot;d\\&quot;" : "&lt;c&gt;");
+  });
+});
 
-  xmllint.it.each(["launchd", "windows"] as const)(
-    `of %s are well-formed, whatever stands in them${xmllint.because}`,
-    async (platform) => {
-      const command = { ...COMMAND, config: '/home/a & b/<c>/"d".yaml' };
-      const config = () => Promise.reject(new Error("a client needs no server's configuration"));
-      const [file] = await serviceDefinitions({ platform, role: undefined, command, config });
-      const read = await run("file.xml", file!.text, "xmllint", "--nonet", "--xpath", "//text()");
-      expect(read).toMatchObject({ status: 0, stderr: "" });
-      expect(file!.text).toContain(platform === "windows" ? "&quot;d\\&quot;" : "&lt;c&gt;");
-    },
-  );
-
+describe("definitions for other systems", () => {
   it.each(["launchd", "windows"] as const)("of %s are of a client only", async (platform) => {
     await expect(definitions(platform, {}, "daemon")).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });

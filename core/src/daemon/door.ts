@@ -21,7 +21,7 @@ export class Door {
     this.#next.resolve(handler);
     if (this.#listening) return;
     await this.#transport.listen((request) =>
-      this.#open === undefined ? this.#next.promise.then((next) => next(request)) : this.#open(request),
+      this.#open === undefined ? this.#next.promise.then((grant) => grant(request)) : this.#open(request),
     );
     this.#listening = true;
   }
