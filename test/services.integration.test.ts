@@ -41,14 +41,19 @@ class Served implements AsyncDisposable {
       store: { use: "sqlite", path: "/var/lib/wkfs/wkfs.db" },
       control: { path: "/run/wkfs/control.sock" },
     });
-    await host.run("mkdir", "/etc/wkfs");
-    for (const [from, to] of [
-      ["wkfs.keys", "v1.json"],
-      ["wkfs.secret", "transport.secret"],
-    ])
-      await host.run("install", "-m", "0600", `/mnt/${from}`, `/etc/wkfs/${to}`);
-    await served.configure({});
-    await served.#install(dropIn);
+    try {
+      await host.run("mkdir", "/etc/wkfs");
+      for (const [from, to] of [
+        ["wkfs.keys", "v1.json"],
+        ["wkfs.secret", "transport.secret"],
+      ])
+        await host.run("install", "-m", "0600", `/mnt/${from}`, `/etc/wkfs/${to}`);
+      await served.configure({});
+      await served.#install(dropIn);
+    } catch (error) {
+      await served[Symbol.asyncDispose]();
+      throw error;
+    }
     return served;
   }
 

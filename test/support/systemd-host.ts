@@ -48,7 +48,7 @@ export class SystemdHost implements AsyncDisposable {
     await mkdir(group);
     await writeFile(join(folder, "boot.sh"), BOOT);
     await network.run("mkfifo", join(folder, "booted"));
-    const enter = `echo 0 > ${group}/cgroup.procs && exec unshare --mount --pid --uts --ipc --cgroup --fork sh ${folder}/boot.sh ${ROOT} ${folder}`;
+    const enter = `echo 0 > ${group}/cgroup.procs && exec unshare --mount --pid --uts --ipc --cgroup --fork --kill-child sh ${folder}/boot.sh ${ROOT} ${folder}`;
     const child = network.spawn(["sh", "-c", enter], { stdio: ["ignore", "inherit", "pipe"] });
     let said = "";
     child.stderr!.on("data", (text: Buffer) => (said += String(text)));
