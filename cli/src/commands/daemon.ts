@@ -9,7 +9,7 @@ import { keepHeapSmall } from "../small-heap.ts";
 
 export default class DaemonCommand extends WkfsCommand {
   static override summary = "Run the privileged half: it decides, writes the packet filter, remembers and tells.";
-  static override description = `Runs in the foreground until SIGTERM or SIGINT, and logs on stderr. It needs CAP_NET_ADMIN, and CAP_NET_RAW for ipset, not root. \
+  static override description = `Runs in the foreground until SIGTERM or SIGINT, and logs on stderr. SIGHUP reads the configuration anew; leases stay. It needs CAP_NET_ADMIN, and CAP_NET_RAW for ipset, not root. \
 When it stops, the protected ports stay closed; --detach opens them to the rules of the administrator again.
 
 ${exitCodesHelp("ok", "unexpected", "invalid", "unconfirmed")}`;
@@ -33,41 +33,42 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unconfirmed")}`;
 
   async run(): Promise<object | undefined> {
     const { flags } = await this.parse(DaemonCommand);
-    const [{ loadServerConfig }, { createDaemon }, { createLogger }] = await Promise.all([
+    const [{ loadServerConfig }, { ReloadingDaemon, createDaemon }, { createLogger }] = await Promise.all([
       import("@wkfs/core/config"),
       import("@wkfs/core/daemon"),
       import("@wkfs/core/log"),
     ]);
     const file = serverConfigPath(flags.config);
-    const config = await loadServerConfig(file);
-    const { transport, firewall, store, notify, source } = config;
-    const uses = [transport, ...firewall, store, ...notify].filter((use) => use !== undefined);
-    const plugins = await loadPlugins(uses, source, this.config.dataDir);
+    const load = async () => {
+      const config = await loadServerConfig(file);
+      const { transport, firewall, store, notify, source } = config;
+      const uses = [transport, ...firewall, store, ...notify].filter((use) => use !== undefined);
+      return { config, plugins: await loadPlugins(uses, source, this.config.dataDir) };
+    };
     const log = createLogger({ name: "daemon", level: flags["log-level"] });
-    const make = (signal?: AbortSignal) => createDaemon({ config, plugins, log, ...(signal && { signal }) });
-    const firewalls = firewall.map(({ use }) => use);
+    if (!flags.check && !flags.detach) {
+      const { announceDaemon } = await import("../rescue/running-daemon.ts");
+      const forget = await announceDaemon((await loadServerConfig(file)).rescue, log);
+      try {
+        await runRole(async (signal) => {
+          const daemon = await ReloadingDaemon.create({ load, log, signal });
+          keepHeapSmall();
+          return daemon;
+        }, log);
+      } finally {
+        await forget();
+      }
+      return undefined;
+    }
+    const { config, plugins } = await load();
+    const daemon = await createDaemon({ config, plugins, log });
+    const firewalls = config.firewall.map(({ use }) => use);
     if (flags.check) {
-      await make();
       this.log(`${file} is right: ${plugins.map(({ name }) => name).join(", ")}`);
       return { config: file, plugins: plugins.map(({ name }) => name) };
     }
-    if (flags.detach) {
-      const daemon = await make();
-      await daemon.detach();
-      this.log(`Taken out of the packet filter: ${firewalls.join(", ")}`);
-      return { config: file, detached: firewalls };
-    }
-    const { announceDaemon } = await import("../rescue/running-daemon.ts");
-    const forget = await announceDaemon(config.rescue, log);
-    try {
-      await runRole(async (signal) => {
-        const daemon = await make(signal);
-        keepHeapSmall();
-        return daemon;
-      }, log);
-    } finally {
-      await forget();
-    }
-    return undefined;
+    await daemon.detach();
+    this.log(`Taken out of the packet filter: ${firewalls.join(", ")}`);
+    return { config: file, detached: firewalls };
   }
 }

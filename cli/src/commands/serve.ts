@@ -9,7 +9,7 @@ import { runRole } from "../run-role.ts";
 export default class ServeCommand extends WkfsCommand {
   static override summary =
     "Run the gateway, the web half: it opens knocks, checks them and passes them to the daemon.";
-  static override description = `Runs in the foreground until SIGTERM or SIGINT, and logs on stderr. It needs no privilege: let it run as a user \
+  static override description = `Runs in the foreground until SIGTERM or SIGINT, and logs on stderr. SIGHUP reads keys and configuration anew. It needs no privilege: let it run as a user \
 that may read the configuration, the keys and the transport's secret, and nothing else.
 
 ${exitCodesHelp("ok", "unexpected", "invalid")}`;
@@ -43,7 +43,15 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
       this.log(`${file} is right: ${plugins.map(({ name }) => name).join(", ")}`);
       return { config: file, plugins: plugins.map(({ name }) => name) };
     }
-    await runRole((signal) => createGateway({ config, plugins, log, signal }), log);
+    await runRole(async (signal) => {
+      const gateway = await createGateway({ config, plugins, log, signal });
+      return {
+        start: () => gateway.start(),
+        stopped: gateway.stopped,
+        reload: async () => await gateway.reload(await loadServerConfig(file)),
+        alive: async () => {},
+      };
+    }, log);
     return undefined;
   }
 }

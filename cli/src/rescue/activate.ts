@@ -14,7 +14,7 @@ import { loadSnapshot, makeRescueFolder, rescueFolder, saveConfig, saveSnapshot 
 import { takeDown } from "./take-down.ts";
 
 /** The units that `wkfs service install` writes. */
-export const UNITS = ["wkfs-daemon.service", "wkfs-serve.service"] as const;
+export const UNITS = ["wkfs-daemon.service", "wkfs-gateway.service"] as const;
 
 export interface Activation {
   readonly configFile: string;
@@ -188,7 +188,7 @@ async function startUnits(site: {
   const { lines } = await takeDown(site);
   await disarmTimer(site.stateDir);
   throw new WkfsError("HOST_UNSUPPORTED", `the units do not start: ${messageOf(stderr.trim())}; ${lines.join("; ")}`, {
-    hint: "See `journalctl -u wkfs-daemon -u wkfs-serve`, and run `wkfs activate` again.",
+    hint: "See `journalctl -u wkfs-daemon -u wkfs-gateway`, and run `wkfs activate` again.",
   });
 }
 

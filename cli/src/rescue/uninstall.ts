@@ -1,24 +1,16 @@
-import { createHash } from "node:crypto";
-import { readFile, rm, rmdir } from "node:fs/promises";
+import { access, rm, rmdir } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { z } from "zod";
 import { messageOf } from "@wkfs/core";
 import { type ServerConfig, loadServerConfig } from "@wkfs/core/config";
 import { CLIENT_FILE, KEYS_FILE } from "../config-path.ts";
+import { LIST, installedFiles, isAsWritten } from "../service/installed-files.ts";
 import { hasSystemd } from "./outside-timer.ts";
-import { readOwn } from "./own-file.ts";
 import { program } from "./program.ts";
 import { endActivation } from "./rescue.ts";
 import { rescueFolder } from "./snapshot.ts";
 import type { Site } from "./take-down.ts";
 
-/** What `wkfs service install` wrote outside of our own folders, noted beside the configuration: root alone writes there. */
-const INSTALLED = "installed-files.json";
-const schema = z.object({
-  version: z.literal(1),
-  files: z.array(z.object({ path: z.string().startsWith("/"), sha256: z.string() })).max(1000),
-});
 const UNIT = /\/systemd\/system\/([\w@.-]+\.(?:service|socket|timer))$/;
 
 /** What was done, and whether all of it worked. */
@@ -53,11 +45,10 @@ export async function askWhetherToPurge({ configFile, stateDir }: Site): Promise
 }
 
 async function removeServices(folder: string, failures: string[]): Promise<string[]> {
-  const list = join(folder, INSTALLED);
+  const list = join(folder, LIST);
   try {
-    const text = await readOwn(list);
-    if (text === undefined) return [];
-    const { files } = schema.parse(JSON.parse(text));
+    const files = await installedFiles(folder);
+    if (files.length === 0) return [];
     const units = files.flatMap(({ path }) => UNIT.exec(path)?.[1] ?? []);
     if (hasSystemd() && units.length > 0) {
       const { code, stderr } = await program(["systemctl", "disable", "--now", "--", ...units]);
@@ -65,9 +56,8 @@ async function removeServices(folder: string, failures: string[]): Promise<strin
     }
     const ours: string[] = [];
     for (const file of files) {
-      const now = await readFile(file.path).catch(() => undefined);
-      if (now !== undefined && createHash("sha256").update(now).digest("hex") === file.sha256) ours.push(file.path);
-      else if (now !== undefined) failures.push(`${file.path} stays: somebody has changed it`);
+      if (await isAsWritten(file)) ours.push(file.path);
+      else if (await isThere(file.path)) failures.push(`${file.path} stays: somebody has changed it`);
     }
     const removed = await removeAll([...ours, list], failures);
     if (hasSystemd()) await program(["systemctl", "daemon-reload"]);
@@ -120,4 +110,11 @@ async function removeAll(paths: readonly string[], failures: string[]): Promise<
     }
   }
   return removed;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
 }

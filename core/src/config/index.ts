@@ -9,7 +9,7 @@ import { clientSchema, serverSchema } from "./schema.ts";
 import { type ConfigSource, checkConfig, parseYaml, programSource } from "./source.ts";
 
 export { type Json, serverJsonSchema } from "./json-schema.ts";
-export { readKeys, readSecret } from "./secret.ts";
+export { credentialName, readKeys, readSecret } from "./secret.ts";
 export { type ConfigPath, type ConfigSource, checkConfig } from "./source.ts";
 
 /** Largest configuration file in bytes. */

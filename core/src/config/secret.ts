@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
-import { open } from "node:fs/promises";
-import { WkfsError, messageOf } from "../model/errors.ts";
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { WkfsError, isWkfsError, messageOf } from "../model/errors.ts";
 import { keysSchema } from "./schema.ts";
 
 /** Largest secret file in bytes. */
@@ -9,13 +10,15 @@ const LIMIT = 65_536;
 /**
  * Reads a secret: the file's text less one trailing newline. The mode is looked at on the open file, so it is
  * that of what is read. 0600 and 0640 pass; a file that others can read or the group can write is
- * refused. Throws `SECRET_INVALID`.
+ * refused. One that we may not read, or that is not there, is taken from what the service
+ * manager handed over for it: see `credentialName`. Throws `SECRET_INVALID`.
  */
 export async function readSecret(path: string): Promise<string> {
   let file;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    file = await openFile(path).catch((error: unknown) => openCredential(path, error));
   } catch (error) {
+    if (isWkfsError(error)) throw error;
     throw new WkfsError("SECRET_INVALID", `cannot read the secret ${path}: ${messageOf(error)}`, {
       hint: "`wkfs install server` makes it; check the path and who may read it.",
       cause: error,
@@ -37,6 +40,47 @@ export async function readSecret(path: string): Promise<string> {
   } finally {
     await file.close();
   }
+}
+
+/**
+ * The name under which a service manager hands over the secret of this path (`LoadCredential=` of systemd): the path itself, with
+ * dashes for slashes. So a configuration names files, whoever reads them.
+ */
+export function credentialName(path: string): string {
+  return resolve(path).slice(1).replaceAll("/", "-");
+}
+
+function openFile(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
+
+/** When the files were last changed whose secrets were handed over to us, as of the first time that we took them. */
+const handedOver = new Map<string, number | undefined>();
+
+/** Throws the error of the file itself where nothing was handed over for it. */
+async function openCredential(path: string, error: unknown): Promise<FileHandle> {
+  const folder = process.env["CREDENTIALS_DIRECTORY"];
+  if (folder === undefined || !isCode(error, "EACCES", "ENOENT")) throw error;
+  const file = await openFile(join(folder, credentialName(path))).catch(() => {
+    throw error;
+  });
+  // What a service manager hands over is as it was when it started us.
+  const changed = await stat(path).then(
+    ({ ctimeMs }) => ctimeMs,
+    () => undefined,
+  );
+  if (!handedOver.has(path)) handedOver.set(path, changed);
+  if (handedOver.get(path) === changed) return file;
+  await file.close();
+  throw refusal(
+    path,
+    "was changed after the service manager had handed it over",
+    "Restart the unit with `systemctl restart`. For a reload to see it, let the unit's group read the file (mode 0640).",
+  );
+}
+
+function isCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }
 
 /** Reads a key file of protocol v1: `{ key1, iv1, key2, iv2, sign }` in hex. Throws `SECRET_INVALID`. */

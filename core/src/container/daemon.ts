@@ -2,7 +2,10 @@
 import { hostname } from "node:os";
 import type { Container } from "inversify";
 import type { Firewall } from "../contracts/firewall.ts";
+import { ControlSocket } from "../control/socket.ts";
 import { Daemon } from "../daemon/daemon.ts";
+import { Door } from "../daemon/door.ts";
+import type { Reloaded } from "../daemon/reload.ts";
 import { Firewalls } from "../daemon/firewalls.ts";
 import { Expiry } from "../daemon/expiry.ts";
 import { Journal } from "../daemon/journal.ts";
@@ -45,17 +48,30 @@ import type { Named } from "../lifecycle/time-limit.ts";
 export type { Named };
 export type { Role, RoleEvent, RoleEvents, Status } from "../lifecycle/role.ts";
 export type { RoleOptions } from "./role.ts";
+export type { Reloaded } from "../daemon/reload.ts";
+export { ReloadingDaemon, type ReloadingOptions } from "./reloading-daemon.ts";
 export { Services } from "./services.ts";
 export { serviceId } from "./service-id.ts";
 
 const DaemonId = serviceId<Daemon>("Daemon");
+
+/** What a daemon is made of. */
+export interface DaemonOptions extends RoleOptions {
+  /**
+   * The daemon whose place this one takes, of the same transport, store, firewalls and control socket: call its `handOver`, then
+   * `start` this. Its listener and control socket go on; leases come over by the store and the kernel.
+   */
+  readonly succeeds?: Daemon;
+  /** What the control operation `reload` does; without it, it is refused. */
+  readonly reload?: () => Promise<Reloaded>;
+}
 
 /**
  * Assembles a daemon. Checks the configuration of every plugin and reads their secrets; touches neither
  * the packet filter nor the store before `start`. Throws `CONFIG_INVALID`, `SECRET_INVALID`, `PLUGIN_INVALID`,
  * `PLUGIN_TIMEOUT`, and the reason of a signal that is aborted.
  */
-export async function createDaemon(options: RoleOptions): Promise<Daemon> {
+export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
   const container = await roleContainer(options, (core) => {
     bindFirewalls(core);
     core
@@ -125,8 +141,16 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
           clock,
           log,
         });
+        const { succeeds, reload, signal } = options;
+        const { door, control } = succeeds?.lasting ?? {
+          door: new Door(transport),
+          control: config.control && new ControlSocket(config.control, log),
+        };
         return new Daemon({
-          control: config.control,
+          door,
+          control,
+          reload,
+          heir: succeeds !== undefined,
           steering,
           closings: new Closings({ book, policy, limits, steering, clock }),
           book,
@@ -145,7 +169,7 @@ export async function createDaemon(options: RoleOptions): Promise<Daemon> {
           log,
           abort,
           feed,
-          signal: options.signal,
+          signal,
         });
       },
       [

@@ -2,7 +2,7 @@
 import { type GatewayConfig, type ServerConfig, readKeys } from "../config/index.ts";
 import type { GatewayEvent } from "../gateway/event.ts";
 import { createFront } from "../gateway/front.ts";
-import { Gateway } from "../gateway/gateway.ts";
+import { Gateway, type GatewayParts } from "../gateway/gateway.ts";
 import { ReplayGuard } from "../gateway/replay-guard.ts";
 import { type Reply, createUpstream } from "../gateway/upstream.ts";
 import { Workers } from "../gateway/workers.ts";
@@ -52,10 +52,25 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         const transport = timedTransport(nameOf("transport", carrier), carrier);
         const guard = new ReplayGuard<Reply>(clock);
         const upstream = createUpstream({ transport, guard, clock, log, signal: abort.signal, tell });
-        const shared = { config, keySets, upstream, clock, log, tell };
-        const front = (since: number) => createFront({ ...shared, since });
-        const workers = new Workers(shared);
-        return new Gateway({ config, listens, front, workers, transport, clock, log, abort, feed, signal });
+        const shared = { upstream, clock, log, tell };
+        const front: GatewayParts["front"] = (since, section, sets) =>
+          createFront({ ...shared, config: section, keySets: sets, since });
+        const workers = new Workers({ ...shared, config, keySets });
+        const transportUse = whole.transport;
+        return new Gateway({
+          config,
+          keySets,
+          transportUse,
+          listens,
+          front,
+          workers,
+          transport,
+          clock,
+          log,
+          abort,
+          feed,
+          signal,
+        });
       },
       [Services.Config, Services.Clock, Services.Logger, Services.Abort, Services.Transport],
     );

@@ -46,9 +46,9 @@ export interface Firewall {
   /**
    * Ends this process's hold on the filter (child processes, files). What is in the kernel stays: the
    * ports stay closed and open leases end on their own, where the kernel ends them. A back end that
-   * took rules of the administrator away puts them back here. Idempotent.
+   * took rules of the administrator away puts them back here, unless a `successor` is to `attach` at once. Idempotent.
    */
-  release(): Promise<void>;
+  release(options?: ReleaseOptions): Promise<void>;
 
   /** The exact undo of `attach`, leases included, also of what a former run left. Idempotent. */
   detach(): Promise<void>;
@@ -62,6 +62,12 @@ export interface AttachOptions {
    * capabilities say `guardUntil`.
    */
   readonly guardUntil?: number | undefined;
+}
+
+/** How the hold on the filter ends. */
+export interface ReleaseOptions {
+  /** Whether another firewall of the same configuration attaches at once: what was taken away stays away for it. Default: false. */
+  readonly successor?: boolean;
 }
 
 /** What a back end can do, as data: core asks for nothing beyond it. */

@@ -5,6 +5,7 @@ import { WkfsError } from "../model/errors.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import { BY_HAND, type Lease } from "../model/lease.ts";
 import type { Port } from "../model/port.ts";
+import type { Reloaded } from "../daemon/reload.ts";
 import type { Operation, Operations } from "./messages.ts";
 
 /** Most events that wait for somebody who follows them and does not read. */
@@ -25,6 +26,8 @@ const ARGS = {
 interface EventSource {
   on(name: "event", listener: (event: WkfsEvent) => void): unknown;
   off(name: "event", listener: (event: WkfsEvent) => void): unknown;
+  /** Settles when nothing more will happen. */
+  readonly stopped: Promise<void>;
 }
 
 /** The daemon as a whole. */
@@ -35,8 +38,18 @@ export interface Steered extends EventSource {
 }
 
 /** What docs/control.md says that can be asked, each with its arguments, items and result. */
-export function operations(steering: Steering, daemon: Steered): Operations {
+export function operations(
+  steering: Steering,
+  daemon: Steered,
+  reload: (() => Promise<Reloaded>) | undefined,
+): Operations {
   return {
+    reload: operation(ARGS.none, () => {
+      if (reload !== undefined) return reload();
+      throw new WkfsError("CONTROL_FAILED", "this daemon cannot read its configuration anew", {
+        hint: "Restart it; only a `wkfs daemon` reloads.",
+      });
+    }),
     status: operation(ARGS.none, () => steering.report()),
     leases: operation(ARGS.leases, async ({ counters }, send) => {
       const leases = counters ? await steering.countedLeases() : steering.leases();
@@ -82,7 +95,7 @@ async function follow(
 ): Promise<never> {
   const waiting: WkfsEvent[] = [];
   let wake = (): void => {};
-  let slow = false;
+  let [slow, over] = [false, false];
   const listener = (event: WkfsEvent): void => {
     if (waiting.length < BEHIND) waiting.push(event);
     else slow = true;
@@ -90,6 +103,8 @@ async function follow(
   };
   const awaken = (): void => wake();
   events.on("event", listener);
+  const end = (): void => ((over = true), wake());
+  void events.stopped.then(end, end);
   signal.addEventListener("abort", awaken, { once: true });
   try {
     for (;;) {
@@ -100,6 +115,14 @@ async function follow(
         });
       const event = waiting.shift();
       if (event !== undefined) await send(event);
+      else if (over)
+        throw new WkfsError(
+          "CONTROL_FAILED",
+          "the daemon stopped, or another has taken its place with a new configuration",
+          {
+            hint: "Follow it anew.",
+          },
+        );
       else await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {

@@ -30,7 +30,8 @@ async function listening(operations: Operations = OPERATIONS) {
   const folder = await mkdtemp(join(tmpdir(), "control-"));
   const path = join(folder, "run", "control.sock");
   const log = recordingLogger();
-  const socket = new ControlSocket({ path, group: undefined }, operations, log);
+  const socket = new ControlSocket({ path, group: undefined }, log);
+  socket.serve(operations);
   await socket.open();
   return {
     path,
@@ -135,7 +136,7 @@ describe("the control socket", () => {
   it("is for its owner and group alone, and takes the place of a dead one's only", async () => {
     await using daemon = await listening();
     expect((await lstat(daemon.path)).mode & 0o777).toBe(0o660);
-    const second = new ControlSocket({ path: daemon.path, group: undefined }, OPERATIONS, recordingLogger());
+    const second = new ControlSocket({ path: daemon.path, group: undefined }, recordingLogger());
     await expect(second.open()).rejects.toMatchObject({ code: "HOST_UNSUPPORTED" });
     await second.close();
     expect(await daemon.ask("echo", { a: 1 })).toEqual({ a: 1 });
@@ -148,7 +149,7 @@ describe("the control socket", () => {
 
   it("refuses a group that there is not", async () => {
     const group = "no-such-group";
-    const socket = new ControlSocket({ path: join(tmpdir(), "none.sock"), group }, OPERATIONS, recordingLogger());
+    const socket = new ControlSocket({ path: join(tmpdir(), "none.sock"), group }, recordingLogger());
     await expect(socket.open()).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });
 });

@@ -25,23 +25,33 @@ const PATIENCE = 30_000;
  */
 export class ControlSocket {
   readonly #config: ControlConfig;
-  readonly #operations: Operations;
+  #operations = Promise.withResolvers<Operations>();
   readonly #log: Logger;
   readonly #server: Server;
   readonly #peers = new Set<Socket>();
   readonly #stopped = new AbortController();
   #unname: (() => Promise<void>) | undefined;
 
-  constructor(config: ControlConfig, operations: Operations, log: Logger) {
+  constructor(config: ControlConfig, log: Logger) {
     this.#config = config;
-    this.#operations = operations;
     this.#log = log;
     this.#server = createServer((socket) => this.#accept(socket));
     this.#server.maxConnections = MOST_CONNECTIONS;
   }
 
-  /** Resolves when peers can connect. Rejects with `HOST_UNSUPPORTED` or `CONFIG_INVALID`. */
+  /** From now on these answer, also requests that wait. */
+  serve(operations: Operations): void {
+    this.#operations.resolve(operations);
+  }
+
+  /** From now on requests wait for the next `serve`. What is under way goes on. */
+  suspend(): void {
+    this.#operations = Promise.withResolvers();
+  }
+
+  /** Resolves when peers can connect. Rejects with `HOST_UNSUPPORTED` or `CONFIG_INVALID`. Idempotent. */
   async open(): Promise<void> {
+    if (this.#server.listening) return;
     const { path, group } = this.#config;
     try {
       const gid = group === undefined ? undefined : await groupId(group);
@@ -107,8 +117,9 @@ export class ControlSocket {
     }
     const { id, op, args } = request;
     try {
-      const operation = Object.hasOwn(this.#operations, op) ? this.#operations[op] : undefined;
-      if (operation === undefined) throw unknown(op, Object.keys(this.#operations));
+      const operations = await unlessGone(this.#operations.promise, signal);
+      const operation = Object.hasOwn(operations, op) ? operations[op] : undefined;
+      if (operation === undefined) throw unknown(op, Object.keys(operations));
       const send = async (item: unknown): Promise<void> => {
         signal.throwIfAborted();
         write({ id, item });
@@ -121,6 +132,16 @@ export class ControlSocket {
       write({ id, error: failureOf(error) });
     }
   }
+}
+
+/** As the promise goes; rejects when nobody waits for it any more. */
+function unlessGone<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(signal.reason as Error);
+    if (signal.aborted) leave();
+    signal.addEventListener("abort", leave, { once: true });
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+  });
 }
 
 async function drained(socket: Socket, signal: AbortSignal): Promise<void> {

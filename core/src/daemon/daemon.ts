@@ -1,6 +1,8 @@
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Store } from "../contracts/store.ts";
 import type { Transport } from "../contracts/transport.ts";
+import type { Door } from "./door.ts";
+import type { Reloaded } from "./reload.ts";
 import { type WkfsError, messageOf } from "../model/errors.ts";
 import type { WkfsEvent } from "../model/event.ts";
 import type { Lease } from "../model/lease.ts";
@@ -13,10 +15,9 @@ import type { Policy } from "./policy.ts";
 import type { Reconcile } from "./reconcile.ts";
 import type { Feed } from "../lifecycle/feed.ts";
 import { Role } from "../lifecycle/role.ts";
-import { ControlSocket } from "../control/socket.ts";
+import type { ControlSocket } from "../control/socket.ts";
 import { operations } from "../control/operations.ts";
 import type { Probation } from "../rescue/probation.ts";
-import type { ControlConfig } from "../config/index.ts";
 import type { Closings } from "./closings.ts";
 import type { Expiry } from "./expiry.ts";
 import type { Journal } from "./journal.ts";
@@ -44,8 +45,13 @@ export interface DaemonParts {
   readonly feed: Feed<WkfsEvent>;
   readonly steering: Steering;
   readonly closings: Closings;
+  readonly door: Door;
   /** Where it can be asked; undefined: nowhere. */
-  readonly control: ControlConfig | undefined;
+  readonly control: ControlSocket | undefined;
+  /** What is done when it is asked to read its configuration anew. */
+  readonly reload: (() => Promise<Reloaded>) | undefined;
+  /** Whether door and control socket were another daemon's, and are not this one's to shut when it fails to start. */
+  readonly heir: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -75,6 +81,7 @@ export class Daemon extends Role<WkfsEvent> {
   #leaving: { readonly because: WkfsError | undefined } | undefined;
   /** What was started, with its undo; undone in reverse order. */
   readonly #undo: { readonly what: string; readonly run: () => Promise<void> }[] = [];
+  #handingOver = false;
 
   /** @internal */
   constructor(parts: DaemonParts) {
@@ -126,6 +133,40 @@ export class Daemon extends Role<WkfsEvent> {
     return failures;
   }
 
+  /**
+   * Resolves when its queue has moved: everything that was to be done when this was called is done, or failed. A daemon that
+   * hangs does not answer.
+   */
+  async alive(): Promise<void> {
+    await this.#parts.serial.run(async () => {});
+  }
+
+  /**
+   * Ends as `stop` does, but for another daemon that starts at once in its place: see `succeeds` of `createDaemon`. Nothing opens in
+   * between; whoever knocks, or asks over the control socket, waits for the other one.
+   */
+  async handOver(): Promise<void> {
+    const { notifications, door, control } = this.#parts;
+    // What is on its way is waited for while knocks are still answered. What they have told is kept for the other one.
+    // Its failure is that of the stop.
+    if (this.status === "running") await notifications.stop().catch(() => {});
+    this.#handingOver = true;
+    door.shut();
+    control?.suspend();
+    await this.stop();
+  }
+
+  /** Ends what was kept for a successor, when there will be none. @internal */
+  async abandon(): Promise<void> {
+    await this.#parts.door.close();
+    await this.#parts.control?.close();
+  }
+
+  /** The parts that outlive a daemon. @internal */
+  get lasting(): Pick<DaemonParts, "door" | "control"> {
+    return this.#parts;
+  }
+
   /** Takes over what a former run left. Given up, it leaves the protected ports as closed as they were. @internal */
   protected override async up(): Promise<void> {
     try {
@@ -141,7 +182,7 @@ export class Daemon extends Role<WkfsEvent> {
 
   async #startParts(): Promise<void> {
     const { policy, store, firewalls, transport, transactions, notifications, reconcile, clock, log } = this.#parts;
-    const { closings, expiry, journal, serial, probation } = this.#parts;
+    const { closings, expiry, journal, serial, probation, door } = this.#parts;
     const refusal = await probation.begin();
     if (refusal !== undefined) {
       for (const failure of await this.#detachAll()) log.error({ error: messageOf(failure) }, "could not detach");
@@ -181,8 +222,8 @@ export class Daemon extends Role<WkfsEvent> {
       run: () => serial.run(() => journal.record({ type: "stopped", time: clock.now() })),
     });
 
-    this.#undo.push({ what: "transport", run: () => transport.close() });
-    await transport.listen(grantHandler(transactions, closings, log));
+    this.#undo.push({ what: "transport", run: async () => (this.#lasts ? door.shut() : await door.close()) });
+    await door.open(grantHandler(transactions, closings, log));
     await this.#openControl();
     log.info(
       {
@@ -208,9 +249,11 @@ export class Daemon extends Role<WkfsEvent> {
     if (trouble !== undefined) throw trouble;
     this.#parts.log.info(
       {},
-      this.#leaving === undefined
-        ? "stopped; the protected ports stay closed"
-        : "stopped; everything of ours is out of the packet filter",
+      this.#leaving !== undefined
+        ? "stopped; everything of ours is out of the packet filter"
+        : this.#handingOver
+          ? "handed over; the protected ports stay closed"
+          : "stopped; the protected ports stay closed",
     );
   }
 
@@ -236,13 +279,14 @@ export class Daemon extends Role<WkfsEvent> {
       return;
     }
     const failures: unknown[] = [];
+    const successor = this.#handingOver;
     for (const firewall of firewalls.all) {
       try {
-        if (firewall.plugin.capabilities.expiry === "core") {
+        if (firewall.plugin.capabilities.expiry === "core" && !successor) {
           const leases = book.all();
           await applyTo(firewall, partFor(firewall.plugin, { open: [], close: leases, before: leases }));
         }
-        await whole(firewall, "release", () => firewall.plugin.release());
+        await whole(firewall, "release", () => firewall.plugin.release({ successor }));
       } catch (error) {
         failures.push(error);
       }
@@ -258,11 +302,16 @@ export class Daemon extends Role<WkfsEvent> {
   }
 
   async #openControl(): Promise<void> {
-    const { control, steering, log } = this.#parts;
+    const { control, steering, reload } = this.#parts;
     if (control === undefined) return;
-    const socket = new ControlSocket(control, operations(steering, this), log);
-    this.#undo.push({ what: "control", run: () => socket.close() });
-    await socket.open();
+    this.#undo.push({ what: "control", run: async () => (this.#lasts ? control.suspend() : await control.close()) });
+    control.serve(operations(steering, this, reload));
+    await control.open();
+  }
+
+  /** Whether what outlives a daemon goes to another one: after this one, or where this one does not start. */
+  get #lasts(): boolean {
+    return this.#handingOver || (this.#parts.heir && this.status === "starting");
   }
 
   #warnOfFamilies(): void {

@@ -51,6 +51,7 @@ export interface Surroundings {
  */
 export class Notifications {
   readonly #workers: readonly Worker[];
+  #stopping: Promise<void> | undefined;
 
   constructor(notifiers: readonly NotifierFor[], surroundings: Surroundings) {
     this.#workers = notifiers.map((notifier) => new Worker(notifier, surroundings));
@@ -81,9 +82,14 @@ export class Notifications {
 
   /**
    * Lets what is on its way be delivered, but waits for nobody longer than `GRACE` and `ENDING_LIMIT`. What was not delivered
-   * stays in the store.
+   * stays in the store. Idempotent.
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     const results = await Promise.allSettled(this.#workers.map((worker) => worker.stop()));
     const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
     if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));

@@ -1,13 +1,15 @@
+import type { Server as TlsServer } from "node:tls";
 import type { Server } from "restify";
-import type { GatewayConfig } from "../config/index.ts";
+import type { GatewayConfig, KeySet, PluginUse, ServerConfig } from "../config/index.ts";
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Transport } from "../contracts/transport.ts";
 import type { Feed } from "../lifecycle/feed.ts";
-import { Role } from "../lifecycle/role.ts";
+import { Role, spent } from "../lifecycle/role.ts";
 import { messageOf } from "../model/errors.ts";
 import type { GatewayEvent } from "./event.ts";
 import { drain, listenOn, listenOptions } from "./listening.ts";
 import { type GatewayHandler, Mount } from "./mount.ts";
+import { reloadable } from "./reload.ts";
 import type { Requests } from "./requests.ts";
 import type { Workers } from "./workers.ts";
 
@@ -15,8 +17,11 @@ export interface GatewayParts {
   readonly config: GatewayConfig;
   /** Whether it has a web server of its own. */
   readonly listens: boolean;
+  readonly keySets: readonly KeySet[];
+  /** The sections that a reload leaves as they are, to be compared. */
+  readonly transportUse: PluginUse | undefined;
   /** Makes what answers requests; `since` is the first second whose requests it may take, since the epoch. */
-  readonly front: (since: number) => Promise<Requests>;
+  readonly front: (since: number, config: GatewayConfig, keySets: readonly KeySet[]) => Promise<Requests>;
   readonly workers: Workers;
   readonly transport: Transport;
   readonly clock: Clock;
@@ -34,6 +39,8 @@ export class Gateway extends Role<GatewayEvent> {
   readonly #parts: GatewayParts;
   readonly #mount = new Mount();
   #server: Server | undefined;
+  #since = 0;
+  #requests: Requests | undefined;
 
   /** @internal */
   constructor(parts: GatewayParts) {
@@ -62,18 +69,41 @@ export class Gateway extends Role<GatewayEvent> {
 
   /** Takes up to a second. @internal */
   protected override async up(): Promise<void> {
-    const { front, listens, transport, log } = this.#parts;
+    const { front, listens, transport, log, config, keySets } = this.#parts;
     try {
       // What listening needs is read while we wait.
       const [since, http] = await Promise.all([this.#fullSecond(), listens ? import("./http.ts") : undefined]);
-      const requests = await front(since);
-      this.#mount.open(requests);
-      if (http !== undefined) await this.#listen(await http.createHttpServer(this.#parts.config, requests), since);
+      this.#since = since;
+      this.#answerWith(await front(since, config, keySets));
+      if (http !== undefined) await this.#listen(await http.createHttpServer(config, () => this.#requests!), since);
       log.info({ listen: this.address, workers: this.#parts.config.workers, daemons: transport.addresses }, "ready");
     } catch (error) {
       await this.#close();
       throw error;
     }
+  }
+
+  /**
+   * Takes keys, path, trusted proxies and the certificate from this configuration, at once and without turning a request away. What
+   * was seen of requests stays seen. Rejects with `CONFIG_INVALID` or `SECRET_INVALID`, and then nothing has changed: also where
+   * `listen`, `workers`, `transport` or whether there is TLS differ, which need a restart. `STATE_INVALID` unless it runs.
+   */
+  async reload(next: ServerConfig): Promise<void> {
+    const { config, listens, front, workers } = this.#parts;
+    if (this.status !== "running") throw spent("it does not run");
+    const gateway = reloadable(config, this.#parts.transportUse, next);
+    const requests = await front(this.#since, gateway, next.keySets);
+    if (listens && gateway.tls !== undefined) {
+      const { tlsOf } = await import("./http.ts");
+      (this.#server!.server as TlsServer).setSecureContext(await tlsOf(gateway.tls));
+    }
+    await workers.reload(gateway, next.keySets);
+    this.#answerWith(requests);
+  }
+
+  #answerWith(requests: Requests): void {
+    this.#requests = requests;
+    this.#mount.open(requests);
   }
 
   async #listen(server: Server, since: number): Promise<void> {

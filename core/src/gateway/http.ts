@@ -20,14 +20,14 @@ interface WithFirst extends restify.Server {
  * The web server of a gateway that listens itself. Imported when it does so: restify changes `ServerResponse` for the whole
  * process, which a program that only mounts a gateway need not bear.
  */
-export async function createHttpServer(config: GatewayConfig, requests: Requests): Promise<restify.Server> {
-  const tls = config.tls && { cert: await readFile(config.tls.cert), key: await readSecret(config.tls.key) };
+export async function createHttpServer(config: GatewayConfig, requestsNow: () => Requests): Promise<restify.Server> {
+  const tls = config.tls && (await tlsOf(config.tls));
   const server = restify.createServer({
     // No `Server:` header: who scans the host shall not read what is behind it.
     name: "",
     // restify's own lines would go to standard output. It takes a pino; its published types are of its bunyan days.
     log: pino({ level: "silent" }) as unknown as NonNullable<restify.ServerOptions["log"]>,
-    ...(tls && { httpsServerOptions: { ...tls, minVersion: "TLSv1.2" } }),
+    ...(tls && { httpsServerOptions: tls }),
   });
   const { server: http } = server;
   http.headersTimeout = HEAD_LIMIT;
@@ -41,6 +41,7 @@ export async function createHttpServer(config: GatewayConfig, requests: Requests
   // restify reads target and Host with `new URL` outside of every handler: one that it does not understand would end the
   // process. So only our own path gets there, as a text that it does understand.
   (server as WithFirst).first((request, response) => {
+    const requests = requestsNow();
     const ours = requests.areFor(request.url ?? "");
     if (!ours || request.method !== "POST") {
       requests.turnAway(response, ours);
@@ -52,12 +53,14 @@ export async function createHttpServer(config: GatewayConfig, requests: Requests
   });
 
   server.post(config.path, (request, response, next) => {
-    void requests.answer(request, response).finally(() => next(false));
+    void requestsNow()
+      .answer(request, response)
+      .finally(() => next(false));
   });
 
   // What goes wrong inside restify; what our handler throws does not get here.
   server.on("restifyError", (_request: restify.Request, response: restify.Response, error: Error, done: () => void) => {
-    requests.fail(response, error);
+    requestsNow().fail(response, error);
     done();
   });
   // With a listener of restify's in place, Node leaves these to us.
@@ -65,4 +68,13 @@ export async function createHttpServer(config: GatewayConfig, requests: Requests
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
   });
   return server;
+}
+
+/** Certificate and key as a server takes them, when it is made and when they have been renewed. */
+export async function tlsOf({ cert, key }: NonNullable<GatewayConfig["tls"]>): Promise<{
+  readonly cert: Buffer;
+  readonly key: string;
+  readonly minVersion: "TLSv1.2";
+}> {
+  return { cert: await readFile(cert), key: await readSecret(key), minVersion: "TLSv1.2" };
 }

@@ -17,6 +17,7 @@ export type ToWorker =
       readonly port: number;
       readonly since: number;
     }
+  | { readonly do: "reload"; readonly config: GatewayConfig; readonly keySets: readonly KeySet[] }
   | { readonly do: "reply"; readonly id: number; readonly reply: Reply }
   | { readonly do: "stop" };
 
@@ -24,6 +25,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly did: "ready" }
   | { readonly did: "fail"; readonly error: string }
+  | { readonly did: "reloaded" }
+  | { readonly did: "refuse"; readonly error: string }
   | { readonly did: "ask"; readonly id: number; readonly ask: Ask }
   | { readonly did: "tell"; readonly event: GatewayEvent }
   | { readonly did: "log"; readonly level: keyof Logger; readonly data: object; readonly text: string };
@@ -51,6 +54,8 @@ const REPLACE = 1000;
 export class Workers {
   readonly #parts: WorkerParts;
   readonly #children = new Set<ChildProcess>();
+  /** What a worker is started with from now on. */
+  #order: Extract<ToWorker, { do: "start" }> | undefined;
   readonly #timers = new Set<() => void>();
   #stopping = false;
 
@@ -61,13 +66,45 @@ export class Workers {
   /** Resolves when `count` workers listen; rejects with `HOST_UNSUPPORTED`, and the others ended, when one cannot. */
   async start(count: number, host: string, port: number, since: number): Promise<void> {
     const { config, keySets } = this.#parts;
-    const order: ToWorker = { do: "start", config, keySets, host, port, since };
+    const order = { do: "start", config, keySets, host, port, since } as const;
+    this.#order = order;
     try {
       await Promise.all(Array.from({ length: count }, () => this.#fork(order)));
     } catch (error) {
       await this.stop();
       throw error;
     }
+  }
+
+  /** Resolves when all take their keys from this configuration; rejects with `CONFIG_INVALID` when one does not. */
+  async reload(config: GatewayConfig, keySets: readonly KeySet[]): Promise<void> {
+    if (this.#order === undefined) return;
+    this.#order = { ...this.#order, config, keySets };
+    await Promise.all(
+      Array.from(this.#children, async (child) => {
+        const { promise, resolve } = Promise.withResolvers<string | undefined>();
+        const hear = (message: FromWorker): void => {
+          if (message.did === "reloaded") resolve(undefined);
+          if (message.did === "refuse") resolve(message.error);
+        };
+        // One that ends is replaced by one that has the new keys.
+        const ended = (): void => resolve(undefined);
+        child.on("message", hear);
+        child.once("exit", ended);
+        tell(child, { do: "reload", config, keySets });
+        const refused = await promise;
+        child.off("message", hear);
+        child.off("exit", ended);
+        if (refused === undefined) return;
+        throw new WkfsError(
+          "CONFIG_INVALID",
+          `a worker of the gateway does not take the new configuration: ${refused}`,
+          {
+            hint: "Look at the key files, or restart the gateway.",
+          },
+        );
+      }),
+    );
   }
 
   async stop(): Promise<void> {
@@ -121,17 +158,17 @@ export class Workers {
       );
       if (this.#stopping || !running) return;
       log.error({ code, signal }, "a worker of the gateway ended; another takes its place");
-      this.#replace(order);
+      this.#replace();
     });
     tell(child, order);
     return promise;
   }
 
-  #replace(order: ToWorker): void {
+  #replace(): void {
     const cancel = this.#parts.clock.setTimer(REPLACE, () => {
       this.#timers.delete(cancel);
-      this.#fork(order).catch(() => {
-        if (!this.#stopping) this.#replace(order);
+      this.#fork(this.#order!).catch(() => {
+        if (!this.#stopping) this.#replace();
       });
     });
     this.#timers.add(cancel);

@@ -2,3 +2,4 @@
 export { folderFault, strangerFault } from "./folder.ts";
 export { groupId } from "./group.ts";
 export { type SocketPlace, listenAt } from "./socket-place.ts";
+export { ServiceManager } from "../lifecycle/service-manager.ts";

@@ -5,6 +5,7 @@ import {
   type FirewallChange,
   type FirewallCheck,
   type FirewallState,
+  type ReleaseOptions,
   type LeaseKey,
   inverse,
 } from "@wkfs/core";
@@ -60,8 +61,8 @@ export class BothFamilies implements Firewall {
     return { missing: states.flatMap(({ missing }) => missing), leases: states.flatMap(({ leases }) => leases) };
   }
 
-  async release(): Promise<void> {
-    for (const firewall of this.#firewalls) await firewall.release();
+  async release(options?: ReleaseOptions): Promise<void> {
+    for (const firewall of this.#firewalls) await firewall.release(options);
   }
 
   async detach(): Promise<void> {

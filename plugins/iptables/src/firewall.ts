@@ -7,6 +7,7 @@ import {
   type FirewallCheck,
   type FirewallState,
   type PluginContext,
+  type ReleaseOptions,
   WkfsError,
   messageOf,
 } from "@wkfs/core";
@@ -127,8 +128,8 @@ export class IptablesFirewall implements Firewall {
     return { missing, leases: readable ? await this.#leases.list(now) : [] };
   }
 
-  async release(): Promise<void> {
-    if (this.#config.mode === "allow") {
+  async release({ successor = false }: ReleaseOptions = {}): Promise<void> {
+    if (this.#config.mode === "allow" && !successor) {
       const text = putBackTransaction(await this.#ruleset(), this.#config);
       if (text !== undefined) await this.#netfilter.restore(text);
     }

@@ -10,6 +10,7 @@ import {
   type Lease,
   type LeaseKey,
   type PluginContext,
+  type ReleaseOptions,
   WkfsError,
   inverse,
   messageOf,
@@ -125,8 +126,8 @@ export class NftablesFirewall implements Firewall {
     return { missing: this.#missing(await this.#table()), leases: await this.#leases() };
   }
 
-  async release(): Promise<void> {
-    if ("chain" in this.#layout.caller) {
+  async release({ successor = false }: ReleaseOptions = {}): Promise<void> {
+    if ("chain" in this.#layout.caller && !successor) {
       const commands = releaseCommands(await this.#table(), this.#layout);
       if (commands !== undefined) await this.#nftables.write(commands);
     }

@@ -1,0 +1,153 @@
+import { dirname, resolve } from "node:path";
+import { WkfsError } from "@wkfs/core";
+import type { PluginUse, ServerConfig } from "@wkfs/core/config";
+
+/** What a role needs of the host, by its configuration. Nothing else is granted. */
+export interface Needs {
+  readonly capabilities: readonly string[];
+  /** Address families of sockets that it makes, also by the programs that it starts. */
+  readonly families: readonly string[];
+  /** Whom it speaks with over IP. */
+  readonly ip: "nobody" | "localhost" | "anybody";
+  /** Files that only root need be able to read: the service manager hands them over. Absolute. */
+  readonly secrets: readonly string[];
+  /** Folders that it writes below /run and below /var/lib, by their names there; and others, absolute. */
+  readonly runtime: readonly string[];
+  readonly state: readonly string[];
+  readonly writes: readonly string[];
+  /** Whether it gives a socket of its own to a group. */
+  readonly chowns: boolean;
+}
+
+/** Keys of bundled plugins that name secret files. */
+const SECRETS: Readonly<Record<string, readonly string[]>> = {
+  "localhost-tcp": ["secret"],
+  "smtp-email": ["password"],
+  webhook: ["secret", "token", "urlFile"],
+};
+
+export function daemonNeeds(config: ServerConfig): Needs {
+  const { firewall, transport, store, notify, control } = config;
+  const uses = [...firewall, ...(transport ? [transport] : []), ...(store ? [store] : []), ...notify];
+  const sockets = [control?.path, textOf(transport, "path")].filter((path) => path !== undefined);
+  const capabilities = new Set(firewall.flatMap(capabilitiesOf));
+  if (transport?.use === "localhost-tcp" && Number(transport.config["port"] ?? 33_491) < 1024)
+    capabilities.add("CAP_NET_BIND_SERVICE");
+  const ip = widest(uses.map(reachOf));
+  // The `set` match of iptables asks by a raw IPv4 socket.
+  const inet = ip !== "nobody" || capabilities.has("CAP_NET_RAW");
+  return {
+    capabilities: [...capabilities].toSorted(),
+    families: ["AF_UNIX", "AF_NETLINK", ...(inet ? ["AF_INET", "AF_INET6"] : [])],
+    ip,
+    secrets: secretsOf([...(transport ? [transport] : []), ...notify], config.folder),
+    chowns: control?.group !== undefined || textOf(transport, "group") !== undefined,
+    ...places(sockets, store?.use === "sqlite" ? textOf(store, "path") : undefined),
+  };
+}
+
+export function gatewayNeeds(config: ServerConfig): Needs {
+  const { gateway, transport, keySets, control } = config;
+  if (gateway === undefined) throw noGateway(config);
+  const { listen, tls } = gateway;
+  const socket = listen.startsWith("unix:") ? listen.slice("unix:".length) : undefined;
+  const daemons = places([control?.path, textOf(transport, "path")].filter((path) => path !== undefined));
+  const own = places(socket === undefined ? [] : [socket]);
+  const shared = own.runtime.find((name) => daemons.runtime.includes(name));
+  if (shared !== undefined) {
+    throw new WkfsError(
+      "CONFIG_INVALID",
+      `${config.source.locate(["gateway", "listen"])}: /run/${shared} is the daemon's folder, in which the gateway, another user, can make no socket`,
+      { hint: "Listen on unix:/run/wkfs-gateway/gateway.sock." },
+    );
+  }
+  const port = Number(/:(\d+)$/.exec(listen)?.[1] ?? 65_535);
+  const local = /^(127\.[\d.]+|\[::1\]|localhost):/.test(listen);
+  const ip = widest([
+    socket !== undefined ? "nobody" : local ? "localhost" : "anybody",
+    ...(transport ? [reachOf(transport)] : []),
+  ]);
+  return {
+    capabilities: socket === undefined && port < 1024 ? ["CAP_NET_BIND_SERVICE"] : [],
+    families: ["AF_UNIX", ...(ip === "nobody" ? [] : ["AF_INET", "AF_INET6"])],
+    ip,
+    secrets: [
+      ...new Set([
+        ...keySets.map(({ keys }) => keys),
+        ...(tls ? [tls.cert, tls.key] : []),
+        ...secretsOf(transport ? [transport] : [], config.folder),
+      ]),
+    ],
+    chowns: false,
+    ...own,
+  };
+}
+
+export function noGateway({ source }: ServerConfig): WkfsError {
+  return new WkfsError("CONFIG_INVALID", `${source.locate([])}: there is no section "gateway"`, {
+    hint: "Ask for the daemon alone with --role daemon.",
+  });
+}
+
+/** Rights in the kernel's packet filter. A plugin that is not ours may be a packet filter too. */
+function capabilitiesOf({ use, config }: PluginUse): string[] {
+  switch (use) {
+    case "dry-run":
+      return [];
+    case "iptables":
+    case "ip6tables":
+      return config["ipset"] === "never" ? ["CAP_NET_ADMIN"] : ["CAP_NET_ADMIN", "CAP_NET_RAW"];
+    default:
+      return ["CAP_NET_ADMIN"];
+  }
+}
+
+/** Whom a plugin speaks with. Of programs and plugins of others nobody knows. */
+function reachOf({ use, config }: PluginUse): Needs["ip"] {
+  const local = (host: unknown) => /^(localhost|127\.[\d.]+|::1|\[::1\])$/.test(String(host));
+  switch (use) {
+    case "nftables":
+    case "iptables":
+    case "ip6tables":
+    case "dry-run":
+    case "sqlite":
+    case "memory":
+    case "unix-socket":
+      return "nobody";
+    case "localhost-tcp":
+      return "localhost";
+    case "syslog":
+      return /^(udp|tcp|tls):/.test(String(config["to"] ?? "")) ? "anybody" : "nobody";
+    case "smtp-email":
+      return local(config["host"]) ? "localhost" : "anybody";
+    case "webhook":
+      return local(URL.parse(String(config["url"] ?? ""))?.hostname) ? "localhost" : "anybody";
+    default:
+      return "anybody";
+  }
+}
+
+function widest(reaches: readonly Needs["ip"][]): Needs["ip"] {
+  return reaches.includes("anybody") ? "anybody" : reaches.includes("localhost") ? "localhost" : "nobody";
+}
+
+function secretsOf(uses: readonly PluginUse[], folder: string): string[] {
+  const named = uses.flatMap((use) => (SECRETS[use.use] ?? []).map((key) => textOf(use, key)));
+  return [...new Set(named.filter((path) => path !== undefined).map((path) => resolve(folder, path)))];
+}
+
+/** Folders below /run and /var/lib are the service manager's to make. */
+function places(sockets: readonly string[], database?: string): Pick<Needs, "runtime" | "state" | "writes"> {
+  const folders = [...sockets, ...(database === undefined ? [] : [database])].map((path) => dirname(path));
+  const below = (root: string) => (folder: string) => folder.startsWith(`${root}/`);
+  const names = (root: string) => [
+    ...new Set(folders.filter(below(root)).map((folder) => folder.slice(root.length + 1))),
+  ];
+  const others = folders.filter((folder) => !below("/run")(folder) && !below("/var/lib")(folder));
+  return { runtime: names("/run"), state: names("/var/lib"), writes: [...new Set(others)] };
+}
+
+function textOf(use: PluginUse | undefined, key: string): string | undefined {
+  const value = use?.config[key];
+  return typeof value === "string" ? value : undefined;
+}

@@ -1,0 +1,58 @@
+import { WkfsError } from "@wkfs/core";
+import type { ServerConfig } from "@wkfs/core/config";
+import type { Command, Definition, Role } from "./definition.ts";
+import { noGateway } from "./needs.ts";
+
+export const PLATFORMS = ["systemd", "openrc", "sysvinit", "launchd", "windows"] as const;
+export type Platform = (typeof PLATFORMS)[number];
+
+/** What is to be written. */
+export interface ServiceRequest {
+  readonly platform: Platform;
+  /** Undefined: the halves that the configuration has. */
+  readonly role: Role | undefined;
+  readonly command: Command;
+  /** Reads the server's configuration; not called for a client. */
+  readonly config: () => Promise<ServerConfig>;
+}
+
+/** The definitions of services. Throws `CONFIG_INVALID`, also for a server where there is only a client. */
+export async function serviceDefinitions({ platform, role, command, config }: ServiceRequest): Promise<Definition[]> {
+  if (platform === "launchd" || platform === "windows" || role === "client")
+    return await clientOf(platform, role, command);
+  const server = await config();
+  const roles = role === undefined ? rolesOf(server) : ([role] as const);
+  if (roles.includes("gateway") && server.gateway === undefined) throw noGateway(server);
+  switch (platform) {
+    case "systemd":
+      return (await import("./systemd.ts")).systemdServer(server, command, roles);
+    case "openrc":
+      return (await import("./openrc.ts")).openrcServer(server, command, roles);
+    case "sysvinit":
+      return (await import("./sysvinit.ts")).sysvinitServer(server, command, roles);
+  }
+}
+
+function rolesOf({ gateway, firewall }: ServerConfig): ("daemon" | "gateway")[] {
+  return [...(firewall.length > 0 ? (["daemon"] as const) : []), ...(gateway ? (["gateway"] as const) : [])];
+}
+
+async function clientOf(platform: Platform, role: Role | undefined, command: Command): Promise<Definition[]> {
+  if (role !== undefined && role !== "client") {
+    throw new WkfsError("CONFIG_INVALID", `the ${role} runs on Linux, under systemd, openrc or sysvinit`, {
+      hint: `On ${platform} there is a client: --role client.`,
+    });
+  }
+  switch (platform) {
+    case "systemd":
+      return (await import("./systemd-user.ts")).systemdClient(command);
+    case "launchd":
+      return (await import("./launchd.ts")).launchdClient(command);
+    case "windows":
+      return (await import("./windows.ts")).windowsClient(command);
+    default:
+      throw new WkfsError("CONFIG_INVALID", `${platform} has no services of a user`, {
+        hint: "Start `wkfs client` with your session, or use systemd.",
+      });
+  }
+}

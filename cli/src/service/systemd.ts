@@ -1,0 +1,158 @@
+import { type ServerConfig, credentialName } from "@wkfs/core/config";
+import { type Command, DAEMON_USER, DESCRIPTIONS, type Definition, GATEWAY_USER, NAMES, argvOf } from "./definition.ts";
+import { type Needs, daemonNeeds, gatewayNeeds } from "./needs.ts";
+
+const UNITS = "/etc/systemd/system";
+
+/** What no half of wkfs needs. `systemd-analyze security` counts it; systemd.exec(5) describes it. */
+const HARDENING = `# Node compiles while it runs: without MemoryDenyWriteExecute=.
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateMounts=yes
+DevicePolicy=closed
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+ProtectProc=invisible
+ProcSubset=pid
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+KeyringMode=private
+UMask=0077
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM`;
+
+/** Units and users of the server's halves, with the rights that this configuration needs and no others. */
+export function systemdServer(
+  config: ServerConfig,
+  command: Command,
+  roles: readonly ("daemon" | "gateway")[],
+): Definition[] {
+  const units = { daemon: daemonUnit, gateway: gatewayUnit };
+  return [
+    ...roles.map((role) => ({
+      path: `${UNITS}/${NAMES[role]}.service`,
+      text: units[role](config, command),
+      mode: 0o644,
+    })),
+    { path: "/etc/sysusers.d/wkfs.conf", text: SYSUSERS, mode: 0o644 },
+  ];
+}
+
+const SYSUSERS = `# The users of wkfs. The daemon is in the gateway's group, not the other way round: its control socket and its store are
+# not for the gateway.
+u ${GATEWAY_USER} - "wkfs gateway"
+u ${DAEMON_USER} - "wkfs daemon"
+m ${DAEMON_USER} ${GATEWAY_USER}
+`;
+
+function daemonUnit(config: ServerConfig, command: Command): string {
+  const needs = daemonNeeds(config);
+  return `# Written by \`wkfs service print\` for this configuration: print it anew when firewall, transport, store, control or notify change.
+[Unit]
+Description=${DESCRIPTIONS.daemon}
+# Up before the first interface is, so that a reboot never has an open minute; therefore without the default dependencies,
+# which would make it wait for what waits for the network on cloud images. Rules that the host loads come first.
+DefaultDependencies=no
+RequiresMountsFor=/var/lib /etc ${command.argv.join(" ")}
+After=local-fs.target systemd-sysusers.service systemd-tmpfiles-setup.service systemd-modules-load.service
+After=nftables.service netfilter-persistent.service iptables.service ip6tables.service ufw.service
+Before=network-pre.target shutdown.target
+Wants=network-pre.target
+Conflicts=shutdown.target
+# It is to run whatever it costs: it tries again for ever.
+StartLimitIntervalSec=0
+
+[Service]
+${life(command, "daemon", needs)}
+# A queue that stands still for longer than any call of a plugin may take is a daemon that hangs.
+WatchdogSec=120
+
+User=${DAEMON_USER}
+Group=${DAEMON_USER}
+${rights(needs)}
+${needs.chowns ? `${HARDENING}\n# Its socket is given to a group.\nSystemCallFilter=fchownat chown lchown` : HARDENING}
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+function gatewayUnit(config: ServerConfig, command: Command): string {
+  const needs = gatewayNeeds(config);
+  return `# Written by \`wkfs service print\` for this configuration: print it anew when listen, keys, tls or transport change.
+[Unit]
+Description=${DESCRIPTIONS.gateway}
+After=network.target ${NAMES.daemon}.service
+Wants=${NAMES.daemon}.service
+StartLimitIntervalSec=0
+
+[Service]
+${life(command, "gateway", needs)}
+WatchdogSec=60
+
+User=${GATEWAY_USER}
+Group=${GATEWAY_USER}
+${needs.capabilities.length === 0 ? "PrivateUsers=yes\n" : ""}${rights(needs)}
+${HARDENING}
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** How it is started, told to reload, and started again. Exit code 2 is a wrong configuration: trying again changes nothing. */
+function life(command: Command, role: "daemon" | "gateway", { secrets }: Needs): string {
+  const start = argvOf(command, role).map(quoted).join(" ");
+  const check =
+    secrets.length > 0
+      ? "# It looks before it changes anything: status and log say when it goes on as it was. What was handed over stays until a restart."
+      : `# The first looks, as this user and with these rights, and fails where the configuration is wrong; then nothing has changed.
+ExecReload=${start} --check`;
+  return `Type=notify
+# Node has no datagrams on Unix sockets, so systemd-notify, a child, tells.
+NotifyAccess=all
+ExecStart=${start}
+${check}
+ExecReload=/bin/kill -HUP $MAINPID
+# The end is told to it alone: with its helpers it still puts the packet filter right.
+KillMode=mixed
+Restart=always
+RestartSec=1
+RestartPreventExitStatus=2
+Environment=WKFS_DATA_DIR=${command.dataDir}`;
+}
+
+function rights({ capabilities, families, ip, secrets, runtime, state, writes }: Needs): string {
+  const folders = (key: string, names: readonly string[], mode: string) =>
+    names.length > 0 ? [`${key}=${names.join(" ")}`, `${key}Mode=${mode}`] : [];
+  return [
+    `CapabilityBoundingSet=${capabilities.join(" ")}`,
+    `AmbientCapabilities=${capabilities.join(" ")}`,
+    `RestrictAddressFamilies=${families.join(" ")}`,
+    ...(ip === "anybody" ? [] : ["IPAddressDeny=any"]),
+    ...(ip === "localhost" ? ["IPAddressAllow=localhost"] : []),
+    ...folders("StateDirectory", state, "0700"),
+    ...folders("RuntimeDirectory", runtime, "0755"),
+    ...(writes.length > 0 ? [`ReadWritePaths=${writes.map(quoted).join(" ")}`] : []),
+    // These files may be root's alone.
+    ...secrets.map((path) => `LoadCredential=${credentialName(path)}:${path}`),
+  ].join("\n");
+}
+
+/** A word of a command line as systemd.service(5) reads it. */
+export function quoted(word: string): string {
+  const escaped = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
+  return /^[\w./:@%$+=-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll(/["\\]/g, "\\$&")}"`;
+}
