@@ -68,7 +68,10 @@ describe("links and paths", () => {
 interface Command {
   readonly id: string;
   readonly flags: Readonly<
-    Record<string, { readonly name: string; readonly char?: string; readonly required?: boolean }>
+    Record<
+      string,
+      { readonly name: string; readonly char?: string; readonly required?: boolean; readonly allowNo?: boolean }
+    >
   >;
   readonly args: object;
 }
@@ -104,7 +107,8 @@ describe("commands", async () => {
     expect(known, `no command ${names.join(" ")}`).toBeDefined();
     const { flags, args } = known!;
     const flagNames = words.flatMap((word) => /^--([\w-]+)/.exec(word)?.[1] ?? []);
-    expect(flagNames.filter((name) => !Object.hasOwn(flags, name) && name !== "json" && name !== "help")).toEqual([]);
+    const isFlag = (name: string) => Object.hasOwn(flags, name) || flags[name.replace(/^no-/, "")]?.allowNo === true;
+    expect(flagNames.filter((name) => !isFlag(name) && name !== "json" && name !== "help")).toEqual([]);
     const letters = words.flatMap((word) => /^-(\w)$/.exec(word)?.[1] ?? []);
     expect(letters.filter((letter) => !Object.values(flags).some(({ char }) => char === letter))).toEqual([]);
     const free = names.slice(known!.id.split(":").length);

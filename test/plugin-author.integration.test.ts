@@ -67,7 +67,7 @@ async function configured(
   const url = `http://127.0.0.1:${await freePort()}/x`;
   const flags = ["--tcp", "22", "--dir", "etc", "--state-dir", "state", "--path", "/x", "--firewall", "dry-run"];
   await host.wkfs("install", "server", ...flags, "--listen", new URL(url).host);
-  await host.wkfs("install", "client", "--url", url, "--keys", "etc/v1.json");
+  await host.wkfs("client", "install", "--url", url, "--keys", "etc/v1.json");
   const file = host.path("etc/wkfs.yaml");
   const written = await readFile(file, "utf8");
   const change = async (more: object) => {

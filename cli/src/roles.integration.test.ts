@@ -30,7 +30,7 @@ async function installed(host: Sandbox, change: (yaml: string) => string = (yaml
     "dry-run",
   ];
   await host.wkfs("install", "server", ...flags, "--listen", `127.0.0.1:${web}`, "--transport-port", String(link));
-  await host.wkfs("install", "client", "--url", `http://127.0.0.1:${web}/x`, "--keys", "etc/v1.json");
+  await host.wkfs("client", "install", "--url", `http://127.0.0.1:${web}/x`, "--keys", "etc/v1.json");
   const yaml = (await readFile(host.path("etc/wkfs.yaml"), "utf8"))
     .replace("{ use: dry-run }", "{ use: list-firewall }")
     .replace(/^store: .*$/m, "store: { use: list-store }");
@@ -221,7 +221,7 @@ describe.concurrent("wkfs", () => {
     );
     await once(server, "listening");
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/x`;
-    await host.wkfs("install", "client", "--url", url, "--keys", "etc/v1.json", "--force");
+    await host.wkfs("client", "install", "--url", url, "--keys", "etc/v1.json", "--force");
     expect(await host.wkfs("client", "info")).toMatchObject({ code: 4, stdout: "" });
     expect(await host.wkfs("client", "info")).toMatchObject({ code: 3, stdout: "" });
     server.close();
