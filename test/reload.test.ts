@@ -66,6 +66,14 @@ async function reloading(change: object = {}) {
 }
 
 describe("a daemon that reads its configuration anew", () => {
+  it.each([0, 1])("ends when its daemon ends by itself, after %i reloads", async (reloads) => {
+    await using own = await reloading();
+    for (let count = 0; count < reloads; count += 1) await own.reload();
+    await own.daemon.daemon.leave();
+    await own.daemon.stopped;
+    expect(own.firewall.missing).not.toEqual([]);
+  });
+
   it("keeps leases, and takes ports, times and key sets from the new one", async () => {
     await using own = await reloading();
     expect(await own.knock()).toMatchObject({ success: true });

@@ -130,7 +130,7 @@ ExecReload=/bin/kill -HUP $MAINPID
 KillMode=mixed
 Restart=always
 RestartSec=1
-RestartPreventExitStatus=2
+RestartPreventExitStatus=2 6
 Environment=WKFS_DATA_DIR=${command.dataDir}`;
 }
 

@@ -24,6 +24,8 @@ export class ReloadingDaemon implements AsyncDisposable {
   #config: ServerConfig;
   #plugins: readonly AnyPlugin[];
   #daemon: Daemon;
+  /** Whether the end of a daemon is that of one which hands over. */
+  #replacing = false;
   /** Reloads one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
@@ -72,6 +74,7 @@ export class ReloadingDaemon implements AsyncDisposable {
       this.#end.reject(error);
       throw error;
     }
+    this.#follow(this.#daemon);
   }
 
   /** Waits for a reload that is under way. Idempotent. */
@@ -116,6 +119,7 @@ export class ReloadingDaemon implements AsyncDisposable {
     const changed = changedSections(this.#config, config);
     const next = await this.#heir(config, plugins);
     const from = performance.now();
+    this.#replacing = true;
     try {
       await this.#replace(next);
     } catch (error) {
@@ -123,9 +127,21 @@ export class ReloadingDaemon implements AsyncDisposable {
       log.error({ error: messageOf(error) }, "the new configuration does not work; going back to the old one");
       await this.#goBack();
       throw error;
+    } finally {
+      this.#replacing = false;
+      this.#follow(this.#daemon);
     }
     [this.#config, this.#plugins] = [config, plugins];
     return { changed, gap: Math.round(performance.now() - from) };
+  }
+
+  /** A daemon may end by itself: when nobody has confirmed its guard, or when it is told to over its control socket. */
+  #follow(daemon: Daemon): void {
+    const isOurs = (): boolean => daemon === this.#daemon && !this.#replacing;
+    daemon.stopped.then(
+      () => isOurs() && this.#end.resolve(),
+      (error: unknown) => isOurs() && this.#end.reject(error),
+    );
   }
 
   #heir(config: ServerConfig, plugins: readonly AnyPlugin[]): Promise<Daemon> {
