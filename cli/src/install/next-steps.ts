@@ -4,7 +4,6 @@ import type { ServerInstalled } from "./server-config.ts";
 export function nextSteps(
   { config, keys, secret, stateDir, url, client, kept }: ServerInstalled,
   folderGiven: boolean,
-  commands: readonly string[],
 ): string[] {
   const flag = folderGiven ? ` --config ${shellWord(config)}` : "";
   const remark = (file: string) => (kept.includes(file) ? "  (was there, kept)" : "");
@@ -15,7 +14,8 @@ export function nextSteps(
     `state          ${stateDir}`,
     "",
     "On this host:",
-    ...hostCommands(commands).map((command) => `  ${command}${flag}`),
+    `  wkfs service install${flag}`,
+    `  wkfs activate${flag}`,
     "",
     `Clients come to ${url}. All that one needs, keys included, prints here, to be handed on over a channel that you trust:`,
     `  wkfs client export${folderGiven ? ` --config ${shellWord(client.config)}` : ""}`,
@@ -24,14 +24,6 @@ export function nextSteps(
     "  wkfs client install",
     "  wkfs client open",
   ];
-}
-
-/** Both halves by hand, or as services and on probation where this wkfs has commands for that. */
-function hostCommands(commands: readonly string[]): string[] {
-  const service = commands.includes("service:install");
-  const activate = commands.includes("activate");
-  if (!service && !activate) return ["wkfs daemon", "wkfs serve"];
-  return [...(service ? ["wkfs service install"] : ["wkfs serve"]), activate ? "wkfs activate" : "wkfs daemon"];
 }
 
 /** A word as a shell takes it. */

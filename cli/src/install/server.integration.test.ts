@@ -153,6 +153,8 @@ describe.skipIf(reason !== undefined)(`on a host of its own${because}`, () => {
       // Nothing yet.
       await expect(stat(sandbox.path("etc"))).rejects.toMatchObject({ code: "ENOENT" });
       await terminal.answer(/Write these files\?/, KEY.enter);
+      await terminal.answer(/Write the services of this server now/, KEY.enter);
+      await terminal.answer(/Put up the guard now, on probation/, KEY.enter);
       expect(await terminal.ended()).toBe(0);
     }
     const first = await loadServerConfig(sandbox.path("etc/wkfs.yaml"));
@@ -183,6 +185,8 @@ describe.skipIf(reason !== undefined)(`on a host of its own${because}`, () => {
         await terminal.answer(question, KEY.enter);
       await terminal.until(/- {2}tcp: \[22\]\s+\+ {2}tcp: \[22, 8443\]/);
       await terminal.answer(/Write these changes\?/, KEY.enter);
+      await terminal.answer(/Write the services of this server now/, KEY.enter);
+      await terminal.answer(/Put up the guard now, on probation/, KEY.enter);
       expect(await terminal.ended()).toBe(0);
     }
     const second = await loadServerConfig(file);

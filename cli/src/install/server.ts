@@ -25,8 +25,6 @@ export interface InstallationRun {
   readonly force: boolean;
   readonly newKeys: boolean;
   readonly dataDir: string;
-  /** The commands that this wkfs has, to name the next ones. */
-  readonly commands: readonly string[];
   readonly runCommand: (id: string, flags: string[]) => Promise<unknown>;
   readonly say: (line: string) => void;
 }
@@ -96,7 +94,7 @@ export async function runInstallation(run: InstallationRun): Promise<ServerOutco
     force,
     newKeys,
   });
-  for (const line of nextSteps(installed, folder !== SERVER_DIR, run.commands)) say(line);
+  for (const line of nextSteps(installed, folder !== SERVER_DIR)) say(line);
   if (asked !== undefined) await offer(run, installed.config);
   if (!run.test && asked?.test !== true) return { ...outcome, ...installed, written: true };
   if (answers.notify.length === 0) {
@@ -109,14 +107,14 @@ export async function runInstallation(run: InstallationRun): Promise<ServerOutco
   return { ...outcome, ...installed, written: true, tested };
 }
 
-/** Services are written and the guard is put up by commands of their own, where this wkfs has them. */
-async function offer({ commands, runCommand, wish }: InstallationRun, config: string): Promise<void> {
+/** Services are written and the guard is put up by commands of their own. */
+async function offer({ runCommand, wish }: InstallationRun, config: string): Promise<void> {
   const flags = wish.folder === SERVER_DIR ? [] : ["--config", config];
   for (const [id, question] of [
     ["service:install", "Write the services of this server now (wkfs service install)?"],
     ["activate", "Put up the guard now, on probation (wkfs activate)?"],
   ] as const)
-    if (commands.includes(id) && (await goOn(question, false))) await runCommand(id, flags);
+    if (await goOn(question, false)) await runCommand(id, flags);
 }
 
 async function goOn(message: string, preset = true): Promise<boolean> {

@@ -195,7 +195,6 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
       force: flags.force,
       newKeys: flags["force-new-keys"],
       dataDir: this.config.dataDir,
-      commands: this.config.commandIDs,
       runCommand: (id, words) => this.config.runCommand(id, words),
       say: (line) => this.log(line),
     });
