@@ -232,7 +232,9 @@ describe("a call that takes too long", () => {
     ["transport", "listen", 30],
   ])("to a %s, %s, is given up, and the error names the plugin", async (kind, method, seconds) => {
     const message = `${kind} odd: ${method} took longer than ${seconds} s`;
-    const create = () => Object.assign(kinds[kind](), { [method]: never });
+    const asked = Promise.withResolvers<void>();
+    const hanging = () => (asked.resolve(), never());
+    const create = () => Object.assign(kinds[kind](), { [method]: hanging });
     const odd = { name: "odd", apiVersion: API_VERSION, kind, configSchema: z.strictObject({}), create };
     const section = kind === "firewall" ? { firewall: [{ use: "odd" }] } : { [kind]: { use: "odd" } };
     const daemon = await createDaemon({
@@ -242,9 +244,12 @@ describe("a call that takes too long", () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
       const failure = daemon.start().catch((error: unknown) => error);
+      // A start reads files first, which takes no time of these.
+      await asked.promise;
       await vi.advanceTimersByTimeAsync(seconds * 1000 - 1);
       expect(daemon.status).toBe("starting");
-      await vi.advanceTimersByTimeAsync(1);
+      // Far beyond it: the error says the limit, and with another one this must fail rather than hang.
+      await vi.advanceTimersByTimeAsync(600_000);
       expect(await failure).toMatchObject({ code: "PLUGIN_TIMEOUT", message });
     } finally {
       vi.useRealTimers();
