@@ -10,6 +10,7 @@ const COMMANDS = [
   "client info",
   "client open",
   "client import",
+  "autocomplete",
   "status",
   "leases",
   "open",
