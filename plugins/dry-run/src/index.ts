@@ -7,14 +7,15 @@ const FAMILIES = ["ipv4", "ipv6"] as const;
 
 const schema = z
   .strictObject({
-    mode: z.enum(["guard", "allow"]).default("guard"),
-    parent: z.string().default("INPUT"),
-    chain: z.string().default("wkfs"),
+    mode: z.enum(["guard", "allow"]).default("guard").describe("As with `iptables`, and so the next two."),
+    parent: z.string().default("INPUT").describe("The chain of yours that ours would hang in."),
+    chain: z.string().default("wkfs").describe("Name of our chain."),
     families: z
       .array(z.enum(FAMILIES))
       .min(1)
       .refine((families) => new Set(families).size === families.length, "names a family twice")
-      .default([...FAMILIES]),
+      .default([...FAMILIES])
+      .describe("The address families."),
   })
   // What iptables would refuse is refused here, and not only when it is printed.
   .superRefine(({ families, ...settings }, context) => {
