@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type CommandResult, NetworkNamespace, execute } from "@wkfs/core/testing";
+import { type CommandResult, NetworkNamespace } from "@wkfs/core/testing";
 
 /** Where the clone is on such a host. */
 export const CLONE = "/opt/wkfs";
@@ -71,8 +71,15 @@ export class ThrowawayHost implements AsyncDisposable {
   }
 
   /** Runs lines of a shell as root, and stops at the first that fails. `network`: on another host's network, with these files. */
-  exec(lines: string, network = this.network): Promise<CommandResult> {
-    return execute([...network.prefix, ...this.#enter, ...SHELL, lines]);
+  async exec(lines: string, network = this.network): Promise<CommandResult> {
+    const child = this.start(lines, network);
+    const said = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"] as const) {
+      child[stream]!.setEncoding("utf8").on("data", (text: string) => (said[stream] += text));
+    }
+    // Not its `close`: what goes on in the background holds the pipes.
+    const [code] = (await once(child, "exit")) as [number | null];
+    return { code: code ?? 128, ...said };
   }
 
   async run(lines: string): Promise<string> {
