@@ -7,7 +7,9 @@ import { PAGES, type Block, blocks, root } from "./support/pages.ts";
 import { CLONE, ThrowawayHost } from "./support/throwaway-host.ts";
 
 /** README and docs/ are followed here by a shell, page by page, on a host that is thrown away and a client's beside it. */
-const shell = blocks.filter(({ page, language }) => language === "sh" && (page === "README.md" || page.startsWith("docs/")));
+const shell = blocks.filter(
+  ({ page, language }) => language === "sh" && (page === "README.md" || page.startsWith("docs/")),
+);
 
 /**
  * How a block is run, as its info string says: by itself on the server, with success. `client`: on the client's host. `fails`: it ends
@@ -21,11 +23,14 @@ function howOf({ info }: Block) {
 }
 
 describe("a block of shell", () => {
-  it.each(shell.map((block) => [`${block.page}:${block.line}`, block] as const))("%s is run, or says why not", (_, block) => {
-    const how = howOf(block);
-    expect(how, `what is this to do: "${block.info}"?`).toBeDefined();
-    if (how!.test !== undefined) expect(existsSync(join(root, how!.test))).toBe(true);
-  });
+  it.each(shell.map((block) => [`${block.page}:${block.line}`, block] as const))(
+    "%s is run, or says why not",
+    (_, block) => {
+      const how = howOf(block);
+      expect(how, `what is this to do: "${block.info}"?`).toBeDefined();
+      if (how!.test !== undefined) expect(existsSync(join(root, how!.test))).toBe(true);
+    },
+  );
 });
 
 const SERVER = "192.0.2.1";
@@ -120,7 +125,8 @@ describe.each(PAGES.filter((page) => shell.some((block) => block.page === page))
     return block.page === page && how !== undefined && how.reason === undefined && how.test === undefined;
   });
   const missing = (NEEDED[page] ?? []).filter((program) => spawnSync("which", [program]).status !== 0);
-  if (missing.length > 0 && process.env["WKFS_REQUIRE_KERNEL"] === "1") throw new Error(`install ${missing.join(", ")}`);
+  if (missing.length > 0 && process.env["WKFS_REQUIRE_KERNEL"] === "1")
+    throw new Error(`install ${missing.join(", ")}`);
   const lack = noKernel ?? (missing.length > 0 ? `${missing.join(", ")} not installed` : undefined);
 
   it.skipIf(lack !== undefined || steps.length === 0)(
