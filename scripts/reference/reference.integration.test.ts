@@ -18,8 +18,8 @@ describe("the reference of the configuration", () => {
   });
 
   it.each([
-    ["the server", keys],
-    ["the client", clientKeys()],
+    ["the server", keys] as const,
+    ["the client", clientKeys()] as const,
     ...plugins.map((plugin) => [plugin.name, plugin.keys] as const),
   ])("says of every key of %s what it means", (name, described) => {
     expect(described.filter(({ meaning }) => meaning === "").map(({ path }) => path)).toEqual([]);

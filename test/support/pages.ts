@@ -28,7 +28,7 @@ export interface Block {
   readonly text: string;
 }
 
-export function blocksOf(page: string): Block[] {
+function blocksOf(page: string): Block[] {
   const whole = textOf(page);
   return Array.from(whole.matchAll(/^```(\w+)(?: +(.*))?\n([^]*?)^```$/gm), (match) => ({
     page,
