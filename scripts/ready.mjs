@@ -46,6 +46,7 @@ if (Number(/^v(\d+)/.exec(version)?.[1] ?? 0) < 24) {
 step("building", "node", join(root, "node_modules", "typescript", "bin", "tsc"), "-b", "tsconfig.build.json");
 step("bundling", "node", join(root, "scripts", "bundle.mjs"));
 step("listing the commands", "node", join(root, "scripts", "manifest.mjs"));
+step("writing the man pages", "node", join(root, "scripts", "reference", "man.ts"));
 
 const [file, ...args] = process.argv.slice(2);
 if (file !== undefined) {

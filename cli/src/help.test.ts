@@ -17,6 +17,7 @@ const COMMANDS = [
   "client close",
   "client install",
   "client export",
+  "autocomplete",
   "status",
   "doctor",
   "leases",

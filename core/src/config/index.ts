@@ -8,7 +8,7 @@ import type { ProtectedPorts } from "../model/port.ts";
 import { clientSchema, serverSchema } from "./schema.ts";
 import { type ConfigSource, checkConfig, parseYaml, programSource } from "./source.ts";
 
-export { type Json, serverJsonSchema } from "./json-schema.ts";
+export { type Json, clientJsonSchema, serverJsonSchema } from "./json-schema.ts";
 export { credentialName, readKeys, readSecret } from "./secret.ts";
 export { type ConfigPath, type ConfigSource, checkConfig } from "./source.ts";
 

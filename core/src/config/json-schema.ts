@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { AnyPlugin, PluginKind } from "../contracts/plugin.ts";
 import { WkfsError, messageOf } from "../model/errors.ts";
-import { serverSchema } from "./schema.ts";
+import { CLIENT_KEYS, SERVER_KEYS } from "./descriptions.ts";
+import { clientSchema, serverSchema } from "./schema.ts";
 
 /** A JSON Schema, or a part of one. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -12,23 +13,55 @@ export type Json = Readonly<Record<string, unknown>>;
  * `PLUGIN_INVALID` when a plugin's schema cannot say what it takes.
  */
 export function serverJsonSchema(plugins: readonly AnyPlugin[]): Json {
-  const { properties, ...rest } = z.toJSONSchema(serverSchema, { io: "input", unrepresentable: "any" }) as {
-    readonly properties: Readonly<Record<string, Json>>;
-  };
+  const { properties, ...rest } = described(serverSchema, SERVER_KEYS);
   const entries = (kind: PluginKind, own: Json = {}) => ({
     oneOf: plugins.filter((plugin) => plugin.kind === kind).map((plugin) => entryOf(plugin, own)),
   });
+  const { description: transport } = properties["transport"]!;
+  const { description: store } = properties["store"]!;
   const { events } = (properties["notify"]!["items"] as { readonly properties: { readonly events: Json } }).properties;
   return {
     ...rest,
     title: "Configuration of a wkfs server",
     properties: {
       ...properties,
-      transport: entries("transport"),
-      store: entries("store"),
+      transport: { description: transport, ...entries("transport") },
+      store: { description: store, ...entries("store") },
       firewall: { ...properties["firewall"], items: entries("firewall") },
       notify: { ...properties["notify"], items: entries("notifier", { events }) },
     },
+  };
+}
+
+/** The JSON Schema of a client's configuration file. */
+export function clientJsonSchema(): Json {
+  return { ...described(clientSchema, CLIENT_KEYS), title: "Configuration of a wkfs client" };
+}
+
+/** A schema whose properties say what they mean. */
+function described(
+  schema: z.ZodType,
+  keys: Readonly<Record<string, string>>,
+): Json & { readonly properties: Readonly<Record<string, Json>> } {
+  const whole = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Json;
+  return walked(whole, keys, "") as ReturnType<typeof described>;
+}
+
+function walked(schema: Json, keys: Readonly<Record<string, string>>, path: string): Json {
+  const { properties, items, anyOf, ...rest } = schema as {
+    readonly properties?: Readonly<Record<string, Json>>;
+    readonly items?: Json;
+    readonly anyOf?: readonly Json[];
+  };
+  const property = ([key, value]: [string, Json]) => {
+    const own = path === "" ? key : `${path}.${key}`;
+    return [key, { description: keys[own], ...walked(value, keys, own) }];
+  };
+  return {
+    ...rest,
+    ...(anyOf && { anyOf: anyOf.map((one) => walked(one, keys, path)) }),
+    ...(items && { items: walked(items, keys, `${path}[]`) }),
+    ...(properties && { properties: Object.fromEntries(Object.entries(properties).map(property)) }),
   };
 }
 

@@ -5,7 +5,8 @@ import { isPortNumber } from "../model/port.ts";
 
 /**
  * What may stand in the two configuration files. All objects are strict: an unknown key is an error.
- * What stands beside `use:` belongs to the plugin and is checked by the plugin's own schema.
+ * What stands beside `use:` belongs to the plugin and is checked by the plugin's own schema. What the keys mean is in
+ * descriptions.ts, which is read by who prints it and by no role: zod takes 0.1 ms to describe a key, at every start.
  */
 
 const UNITS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
@@ -73,7 +74,7 @@ const LONGEST_SOCKET = 93;
 
 export const serverSchema = z.strictObject({
   protect: z
-    .strictObject({ tcp: portList.default([]), udp: portList.default([]), maxTime: seconds.default(600) })
+    .strictObject({ tcp: portList.default([]), udp: portList.default([]), maxTime: seconds.prefault(600) })
     .refine((protect) => protect.tcp.length + protect.udp.length > 0, "no port to protect: give tcp or udp"),
   gateway: z
     .strictObject({
@@ -81,7 +82,6 @@ export const serverSchema = z.strictObject({
       path: z.string().regex(/^\/[\w./~-]*$/, "expected a path such as /8f3c0c5e"),
       trustedProxies: z.array(network).max(256).default([]),
       keys: z.union([z.string().min(1), z.array(keySet).min(1).max(256)]),
-      /** Processes that serve; more than one needs a TCP address. */
       workers: z.number().int().min(1).max(64).default(1),
       tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
     })
@@ -100,7 +100,6 @@ export const serverSchema = z.strictObject({
         .string()
         .startsWith("/", "must be absolute")
         .refine((path) => Buffer.byteLength(path) <= LONGEST_SOCKET, `must have at most ${LONGEST_SOCKET} bytes`),
-      /** Whose members may steer the daemon. */
       group: z.union([z.string().min(1), z.int().nonnegative()]).optional(),
     })
     .optional(),
@@ -108,11 +107,8 @@ export const serverSchema = z.strictObject({
   rescue: z.strictObject({ path: z.string().startsWith("/", "must be absolute") }).optional(),
   limits: z
     .strictObject({
-      /** Most open leases in all. */
       leases: z.number().int().min(1).max(10_000_000).default(100_000),
-      /** Most open leases of one address. */
       leasesPerAddress: z.number().int().min(1).max(10_000_000).default(256),
-      /** Most knocks of one address in one second. */
       knocksPerSecond: z.number().int().min(1).max(1_000_000).default(20),
     })
     .prefault({}),
@@ -124,7 +120,6 @@ export const clientSchema = z.strictObject({
   tcp: portList.optional(),
   udp: portList.optional(),
   maxTime: seconds.optional(),
-  /** A file of PEM certificates to trust instead of the system's, for a server with its own authority. */
   ca: z.string().min(1).optional(),
 });
 

@@ -8,15 +8,19 @@ const FAMILIES = ["ipv4", "ipv6"] as const;
 
 const iptables = z
   .strictObject({
-    for: z.literal("iptables").default("iptables"),
-    mode: z.enum(["guard", "allow"]).default("guard"),
-    parent: z.string().default("INPUT"),
-    chain: z.string().default("wkfs"),
+    for: z
+      .literal("iptables")
+      .default("iptables")
+      .describe("Which plugin's transaction is printed. With `nftables` all that follows are its keys."),
+    mode: z.enum(["guard", "allow"]).default("guard").describe("As with `iptables`, and so the next two."),
+    parent: z.string().default("INPUT").describe("The chain of yours that ours would hang in."),
+    chain: z.string().default("wkfs").describe("Name of our chain."),
     families: z
       .array(z.enum(FAMILIES))
       .min(1)
       .refine((families) => new Set(families).size === families.length, "names a family twice")
-      .default([...FAMILIES]),
+      .default([...FAMILIES])
+      .describe("The address families."),
   })
   // What iptables would refuse is refused here, and not only when it is printed.
   .superRefine(({ families, ...config }, context) => {
@@ -25,7 +29,7 @@ const iptables = z
   });
 
 /** What stands beside it is what stands beside `use: nftables`, and nftables' own schema says what that may be. */
-const nftables = z.looseObject({ for: z.literal("nftables") }).superRefine((config, context) => {
+const nftables = z.looseObject({ for: z.literal("nftables").describe("As above.") }).superRefine((config, context) => {
   for (const { path, message } of nftablesSchema.safeParse(without(config)).error?.issues ?? [])
     context.addIssue({ code: "custom", path, message });
 });

@@ -23,22 +23,42 @@ const ruleSpec = z
 export function configSchema(family: Family) {
   return z
     .strictObject({
-      mode: z.enum(["guard", "allow"]).default("guard"),
-      /** The chain of the administrator's that ours hangs in. */
-      parent: parentName.default("INPUT"),
-      chain: chainName.default("wkfs"),
-      /** Where in the parent, counted from 1, the chain hangs in `mode: allow`. */
-      position: z.number().int().min(1).max(100_000).default(1),
-      /** The ipset; two instances on a host need two. */
-      set: setName.optional(),
-      /** Most leases that the set holds. */
-      size: z.number().int().min(16).max(10_000_000).default(262_144),
-      /** Whether the kernel counts what each lease lets through, where it is an element of a set that was made so. */
-      counters: z.boolean().default(false),
-      /** Whether leases are elements of an ipset, or rules that only wkfs itself ends. */
-      ipset: z.enum(["auto", "always", "never"]).default("auto"),
-      /** Rules of the parent that are taken out while wkfs runs in `mode: allow`. */
-      takeOut: z.array(ruleSpec).max(32).default([]),
+      mode: z
+        .enum(["guard", "allow"])
+        .default("guard")
+        .describe("`guard` closes the ports by itself; `allow` adds accepts to rules of yours that close them."),
+      parent: parentName.default("INPUT").describe("The chain of yours that ours hangs in."),
+      chain: chainName.default("wkfs").describe("Name of our chain. Two instances on a host need two."),
+      position: z
+        .number()
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(1)
+        .describe("Where in the parent the chain hangs in `mode: allow`, counted from 1."),
+      set: setName
+        .optional()
+        .describe(
+          `The ipset, by default \`chain\` with \`-${family === "ipv4" ? "v4" : "v6"}\`. Two instances on a host need two.`,
+        ),
+      size: z.number().int().min(16).max(10_000_000).default(262_144).describe("Most leases that the set holds."),
+      counters: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Whether the kernel counts what each lease lets through, for `wkfs leases --counters`: 21 bytes a lease. A set that is there stays as it was made: `wkfs daemon --detach` first.",
+        ),
+      ipset: z
+        .enum(["auto", "always", "never"])
+        .default("auto")
+        .describe("Whether leases are elements of an ipset, or rules that only a running daemon ends."),
+      takeOut: z
+        .array(ruleSpec)
+        .max(32)
+        .default([])
+        .describe(
+          "Rules of the parent that are out while wkfs runs in `mode: allow`, as `iptables -S` prints them, without `-A INPUT`.",
+        ),
     })
     .refine((config) => config.mode === "allow" || config.takeOut.length === 0, {
       path: ["takeOut"],

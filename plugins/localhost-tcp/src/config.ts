@@ -34,21 +34,24 @@ const seconds = (preset: number, most: number) => z.number().positive().max(most
 const count = (preset: number, least: number, most: number) => z.int().min(least).max(most).default(preset);
 
 export const configSchema = z.strictObject({
-  host,
-  /** The same on both sides. A port that the kernel picks would be unknown to the gateway: no 0. */
-  port: count(33_491, 1, 65_535),
-  /** Path of the file with the secret that both sides share. */
-  secret: z.string().min(1),
-  /** Connections at a time: those of the daemon's peers, and those of this gateway. */
-  maxConnections: count(256, 1, 10_000),
-  /** Largest request in bytes. */
-  maxMessage: count(65_536, 1024, 1_048_576),
-  /** How long a gateway waits for a daemon to take the connection. */
-  connectTimeout: seconds(3, 3),
-  /** How long a gateway waits for the answer, and a daemon for its own decision. */
-  replyTimeout: seconds(60, 60),
-  /** How long a peer may take from connecting to the last byte of its request. */
-  idleTimeout: seconds(30, 300),
+  host: host.describe("A loopback address. A name or any other address is refused, since the secret travels in clear."),
+  // A port that the kernel picks would be unknown to the gateway: no 0.
+  port: count(33_491, 1, 65_535).describe(
+    "The daemon's port, the same on both sides. One below 1024 is better where other users are on the host.",
+  ),
+  secret: z
+    .string()
+    .min(1)
+    .describe("Path of the file with the secret that gateway and daemon share, 16 to 512 characters."),
+  maxConnections: count(256, 1, 10_000).describe(
+    "Connections at a time, on either side. The one that gateway and daemon of wkfs share does not count.",
+  ),
+  maxMessage: count(65_536, 1024, 1_048_576).describe("Largest request in bytes."),
+  connectTimeout: seconds(3, 3).describe("Seconds that a gateway waits for a daemon to take the connection."),
+  replyTimeout: seconds(60, 60).describe("Seconds that a gateway waits for the answer, and a daemon for its decision."),
+  idleTimeout: seconds(30, 300).describe(
+    "Seconds that a peer may take from connecting to the last byte of its request.",
+  ),
 });
 
 export type LocalhostTcpConfig = z.output<typeof configSchema>;

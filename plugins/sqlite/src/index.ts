@@ -10,11 +10,11 @@ export default definePlugin({
   apiVersion: API_VERSION,
   kind: "store",
   configSchema: z.strictObject({
-    /** The file, absolute; it and its folder are made when they are missing. */
     path: z
       .string()
       .max(4096)
-      .regex(/^\/[^\0]*[^/\0]$/, "expected the absolute path of a file"),
+      .regex(/^\/[^\0]*[^/\0]$/, "expected the absolute path of a file")
+      .describe("The file, absolute. It and its folder are made when they are missing."),
   }),
   create: ({ path }) => new SqliteStore(path),
 });

@@ -43,23 +43,37 @@ const target = z
 /** What stands beside `use: syslog`. */
 export const configSchema = z
   .strictObject({
-    to: target.prefault("/dev/log"),
-    facility: z.enum(Object.keys(FACILITIES) as (keyof typeof FACILITIES)[]).default("daemon"),
-    /** The name that entries go by. */
+    to: target
+      .prefault("/dev/log")
+      .describe("A socket, `journald`, or such as `udp://host:514`, `tcp://host:601`, `tls://host:6514`."),
+    facility: z
+      .enum(Object.keys(FACILITIES) as (keyof typeof FACILITIES)[])
+      .default("daemon")
+      .describe("The facility of entries."),
     tag: z
       .string()
       .regex(/^[A-Za-z0-9_.-]{1,32}$/, "expected letters, digits and _ . -, at most 32")
-      .default("wkfs"),
-    /** How a message to another host is written; the socket has the local form, which knows no structured data. */
-    format: z.enum(["rfc5424", "rfc3164"]).default("rfc5424"),
-    /** How messages are told apart on a TCP or TLS connection (RFC 6587, 3.4). */
-    framing: z.enum(["octet-counting", "newline"]).default("octet-counting"),
-    /** A file of PEM certificates to trust in place of the system's, for `tls`. */
-    ca: z.string().max(4096).startsWith("/", "expected a full path").optional(),
-    /** The logger(1) of util-linux, which writes to the socket and to journald. */
-    logger: programPath.default("/usr/bin/logger"),
-    /** Seconds that a notification may take; core's own limit is 60. */
-    timeout: z.int().min(1).max(60).default(15),
+      .default("wkfs")
+      .describe("The name that entries go by."),
+    format: z
+      .enum(["rfc5424", "rfc3164"])
+      .default("rfc5424")
+      .describe("How a message to another host is written. The socket has the local form."),
+    framing: z
+      .enum(["octet-counting", "newline"])
+      .default("octet-counting")
+      .describe("How messages are told apart on a TCP or TLS connection (RFC 6587, 3.4)."),
+    ca: z
+      .string()
+      .max(4096)
+      .startsWith("/", "expected a full path")
+      .optional()
+      .describe("A file of PEM certificates to trust in place of the system's, for `tls://`."),
+    logger: programPath
+      .default("/usr/bin/logger")
+      .describe("The logger(1) of util-linux, which writes to the socket and to journald."),
+    // Core's own limit is 60.
+    timeout: z.int().min(1).max(60).default(15).describe("Seconds that one message may take."),
   })
   .refine((config) => config.ca === undefined || config.to.kind === "tls", {
     path: ["ca"],

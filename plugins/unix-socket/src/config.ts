@@ -10,13 +10,12 @@ const MODES = new Map([
 ]);
 
 export const configSchema = z.strictObject({
-  /** Of the socket, absolute. The folder must be there. */
   path: z
     .string()
     .startsWith("/", "must be absolute")
     .refine((path) => !path.endsWith("/") && !path.includes("\0"), "must be the path of a socket, not of a folder")
-    .refine((path) => Buffer.byteLength(path) <= LONGEST_PATH, `must have at most ${LONGEST_PATH} bytes`),
-  /** Who may connect: 0600 the daemon's own user, 0660 the group too. */
+    .refine((path) => Buffer.byteLength(path) <= LONGEST_PATH, `must have at most ${LONGEST_PATH} bytes`)
+    .describe(`The daemon's socket, absolute, at most ${LONGEST_PATH} bytes. Its folder must be there.`),
   mode: z
     .union([z.string(), z.number()])
     .default("0660")
@@ -25,9 +24,12 @@ export const configSchema = z.strictObject({
       if (bits !== undefined) return bits;
       context.addIssue({ code: "custom", message: "must be 0660 or 0600: nobody else may knock", input: mode });
       return z.NEVER;
-    }),
-  /** The socket's group, by name or number; else that of the daemon's process. */
-  group: z.union([z.string().min(1), z.int().nonnegative()]).optional(),
+    })
+    .describe("Who may connect, and so knock: `0660` the socket's owner and group, `0600` its owner alone."),
+  group: z
+    .union([z.string().min(1), z.int().nonnegative()])
+    .optional()
+    .describe("The socket's group, by name or number: that of the gateway's user. By default that of the daemon."),
 });
 
 export type UnixSocketConfig = z.output<typeof configSchema>;
