@@ -39,6 +39,8 @@ export async function runRole(make: (signal: AbortSignal) => Promise<Role>, log:
     await role.stopped;
   } finally {
     clearInterval(alive);
+    // Nobody may have signalled: a daemon also ends when it is told so over its control socket.
+    await manager.stopping();
   }
 }
 

@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { WkfsError, messageOf } from "@wkfs/core";
 import { writeDurably } from "@wkfs/core/rescue";
 import { readOwn } from "./own-file.ts";
@@ -14,12 +14,15 @@ export interface Snapshot {
 
 const CONFIG = "configuration.json";
 
-/** Where it is, and whatever else root alone writes. */
+/**
+ * Where it is, and whatever else root alone writes: beside the folder of the state and not in it, which belongs to the daemon's user.
+ * systemd gives that user all that it finds there (`StateDirectory=`), and who owns a folder can take away what is in it.
+ */
 export function rescueFolder(stateDir: string): string {
-  return join(stateDir, "rescue");
+  return `${resolve(stateDir)}-rescue`;
 }
 
-/** Makes the folder of the state and the one in it, with nothing in them. Throws `HOST_UNSUPPORTED`. */
+/** Makes the folder of the state and the one beside it, with nothing in them. Throws `HOST_UNSUPPORTED`. */
 export async function makeRescueFolder(stateDir: string): Promise<void> {
   try {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
@@ -64,8 +67,12 @@ export async function saveConfig(
 }
 
 function unwritable(stateDir: string, error: unknown): WkfsError {
-  return new WkfsError("HOST_UNSUPPORTED", `cannot write below ${stateDir}: ${messageOf(error)}`, {
-    hint: `Run this as root, and see that ${dirname(stateDir)} is there and the disk is not full.`,
-    cause: error,
-  });
+  return new WkfsError(
+    "HOST_UNSUPPORTED",
+    `cannot write in ${stateDir} or ${rescueFolder(stateDir)}: ${messageOf(error)}`,
+    {
+      hint: `Run this as root, and see that ${dirname(stateDir)} is there and the disk is not full.`,
+      cause: error,
+    },
+  );
 }

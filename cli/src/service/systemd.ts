@@ -78,6 +78,8 @@ StartLimitIntervalSec=0
 ${life(command, "daemon", needs)}
 # A queue that stands still for longer than any call of a plugin may take is a daemon that hangs.
 WatchdogSec=120
+# A guard on probation ends with the boot, which ProcSubset= hides.
+Environment=WKFS_BOOT_ID=%b
 
 User=${DAEMON_USER}
 Group=${DAEMON_USER}

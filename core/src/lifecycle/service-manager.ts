@@ -38,7 +38,9 @@ export class ServiceManager {
     await this.#say("READY=1", `STATUS=${status}`);
   }
 
+  /** The end has begun, and nothing of this keeps the process alive. Idempotent. */
   async stopping(): Promise<void> {
+    if (this.#over) return await this.#tail;
     this.#over = true;
     clearTimeout(this.#timer);
     await this.#say("STOPPING=1");
@@ -56,7 +58,7 @@ export class ServiceManager {
       await alive();
       if (this.#over) return;
       await this.#say("WATCHDOG=1");
-      this.#timer = setTimeout(() => void round().catch(() => {}), limit / 3);
+      if (!this.#over) this.#timer = setTimeout(() => void round().catch(() => {}), limit / 3);
     };
     void round().catch(() => {});
   }
