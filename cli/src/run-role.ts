@@ -39,6 +39,8 @@ export async function runRole(make: (signal: AbortSignal) => Promise<Role>, log:
     await role.stopped;
   } finally {
     clearInterval(alive);
+    // However it ended: the watchdog's timer would keep the process, and say that it lives.
+    await manager.stopping();
   }
 }
 
