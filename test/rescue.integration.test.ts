@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type CommandResult, NetworkNamespace, whyNoKernel } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
 import { type PacketFilter, iptables, nftables } from "./support/packet-filter.ts";
+import { picture } from "./support/picture.ts";
 import { type Instance, type Role, SERVER, Site } from "./support/site.ts";
 
 const CLI = fileURLToPath(new URL("../cli/bin/run.js", import.meta.url));
@@ -28,18 +29,6 @@ const ADMIN_IPTABLES = [
   ["iptables", "-P", "FORWARD", "DROP"],
   ["ip6tables", "-A", "OUTPUT", "-p", "udp", "--dport", "9", "-j", "DROP"],
 ];
-
-/** Everything that the packet filter shows, but for counters and the day on which it was printed. */
-async function picture(host: NetworkNamespace): Promise<string> {
-  const texts = [];
-  for (const argv of [["nft", "list", "ruleset"], ["iptables-save"], ["ip6tables-save"], ["ipset", "list", "-n"]])
-    texts.push(`${argv.join(" ")}\n${await host.run(...argv)}`);
-  return texts
-    .join("\n")
-    .replaceAll(/^#.*\n/gm, "")
-    .replaceAll(/\[\d+:\d+\]/g, "")
-    .replaceAll(/counter packets \d+ bytes \d+/g, "counter");
-}
 
 /** A host with an administrator's rules, one connection that stands, and wkfs configured and not active. */
 class Activation implements AsyncDisposable {

@@ -78,7 +78,7 @@ class Served implements AsyncDisposable {
       `${NODE} ${WKFS}`,
     );
     if (code !== 0 || stderr !== "") throw new Error(`wkfs service install ended with ${code}: ${stderr}`);
-    const { next, written } = JSON.parse(stdout) as { next: string[]; written: string[] };
+    const { written } = JSON.parse(stdout) as { written: string[] };
     await this.host.run("systemd-analyze", "verify", ...written.filter((path) => path.endsWith(".service")));
     const log = "StandardOutput=append:/mnt/log\\nStandardError=append:/mnt/log\\n";
     for (const unit of ["wkfs-daemon", "wkfs-gateway"]) {
@@ -86,7 +86,8 @@ class Served implements AsyncDisposable {
       const words = `${log}${unit === "wkfs-daemon" ? dropIn : ""}`;
       await this.host.run("sh", "-c", `mkdir ${folder} && printf '[Service]\\n${words}' > ${folder}/test.conf`);
     }
-    for (const line of next) await this.host.run("sh", "-ec", line);
+    await this.host.run("systemctl", "daemon-reload");
+    await this.host.run("systemctl", "start", "wkfs-daemon", "wkfs-gateway");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -25,7 +25,7 @@ export function whyNoSystemd(): string | undefined {
 
 /**
  * The host of a network namespace with the real systemd as its first process: with its own processes, mounts and control groups, a copy
- * of /etc, and nothing in /run, /tmp and /var/lib. What it starts is under all that a unit says.
+ * of /etc, and nothing in /run, /tmp, /var/lib and /var/log. What it starts is under all that a unit says.
  */
 export class SystemdHost implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -146,7 +146,7 @@ mount -t tmpfs none /etc
 cp -a /run/etc/. /etc
 rm -rf /run/etc /etc/systemd/system /etc/wkfs
 mkdir /etc/systemd/system
-for empty in /tmp /var/tmp /var/lib /usr/lib/systemd/system-generators; do mount -t tmpfs none $empty; done
+for empty in /tmp /var/tmp /var/lib /var/log /usr/lib/systemd/system-generators; do mount -t tmpfs none $empty; done
 chmod 1777 /tmp /var/tmp
 mount -t proc proc /proc
 umount -R /sys/fs/cgroup

@@ -76,6 +76,8 @@ StartLimitIntervalSec=0
 
 [Service]
 ${life(command, "daemon", needs)}
+# A reboot ends a probation, and with ProcSubset=pid the kernel's own file is not there.
+Environment=WKFS_BOOT_ID=%b
 # A queue that stands still for longer than any call of a plugin may take is a daemon that hangs.
 WatchdogSec=120
 

@@ -88,11 +88,11 @@ export function newRecord(parts: Omit<ActivationRecord, "id">): ActivationRecord
   return { ...parts, id: randomUUID() };
 }
 
-/** Which boot of this host this is; `unknown` where the kernel does not say. */
+/**
+ * Which boot of this host this is; `unknown` where nobody says. A service under `ProcSubset=pid` does not see what the kernel says:
+ * its unit hands it over in `WKFS_BOOT_ID`, without dashes (`%b`, systemd.unit(5)).
+ */
 export async function currentBoot(): Promise<string> {
-  try {
-    return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-  } catch {
-    return "unknown";
-  }
+  const file = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => undefined);
+  return (file ?? process.env["WKFS_BOOT_ID"] ?? "unknown").trim().replaceAll("-", "");
 }
