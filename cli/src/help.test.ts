@@ -18,6 +18,7 @@ const COMMANDS = [
   "client install",
   "client export",
   "status",
+  "reload",
   "doctor",
   "leases",
   "open",
