@@ -19,6 +19,7 @@ const COMMANDS = [
   "client export",
   "autocomplete",
   "status",
+  "reload",
   "doctor",
   "leases",
   "open",

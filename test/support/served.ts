@@ -112,7 +112,7 @@ export class Served implements AsyncDisposable {
       `${NODE} ${WKFS}`,
     );
     if (code !== 0 || stderr !== "") throw new Error(`wkfs service install ended with ${code}: ${stderr}`);
-    const { next, written } = JSON.parse(stdout) as { next: string[]; written: string[] };
+    const { written } = JSON.parse(stdout) as { written: string[] };
     await this.host.run("systemd-analyze", "verify", ...written.filter((path) => path.includes("/systemd/")));
     const log = "StandardOutput=append:/mnt/log\\nStandardError=append:/mnt/log\\n";
     // The last is what every unit of `wkfs activate` begins with.
@@ -121,7 +121,8 @@ export class Served implements AsyncDisposable {
       const words = `${log}${unit === "wkfs-daemon" ? dropIn : ""}`;
       await this.host.run("sh", "-c", `mkdir ${folder} && printf '[Service]\\n${words}' > ${folder}/test.conf`);
     }
-    for (const line of next) await this.host.run("sh", "-ec", start ? line : line.replace("enable --now", "enable"));
+    await this.host.run("systemctl", "daemon-reload");
+    await this.host.run("systemctl", "enable", ...(start ? ["--now"] : []), "wkfs-daemon", "wkfs-gateway");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

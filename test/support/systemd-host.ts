@@ -25,7 +25,7 @@ export function whyNoSystemd(): string | undefined {
 
 /**
  * The host of a network namespace with the real systemd as its first process: with its own processes, mounts and control groups, and
- * nothing in /run and /tmp. /etc, which begins as a copy, and /var/lib, which begins empty, are on a disk: who boots again with the same
+ * nothing in /run, /tmp and /var/log. /etc, which begins as a copy, and /var/lib, which begins empty, are on a disk: who boots again with the same
  * folder finds them. What it starts is under all that a unit says.
  */
 export class SystemdHost implements AsyncDisposable {
@@ -152,7 +152,7 @@ if [ ! -d "$disk" ]; then
 fi
 mount --bind "$disk/etc" /etc
 mount --bind "$disk/lib" /var/lib
-for empty in /tmp /var/tmp /usr/lib/systemd/system-generators; do mount -t tmpfs none $empty; done
+for empty in /tmp /var/tmp /var/log /usr/lib/systemd/system-generators; do mount -t tmpfs none $empty; done
 chmod 1777 /tmp /var/tmp
 mount -t proc proc /proc
 # The kernel tells another identity at each look. Of a boot there is one.

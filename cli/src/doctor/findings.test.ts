@@ -192,6 +192,7 @@ describe("the kernel", () => {
 describe("other firewalls", () => {
   const none = {
     others: { firewalld: false, ufw: false, docker: false },
+    systemd: false,
     legacyBeside: false,
     texts: [],
     protect: PROTECT,

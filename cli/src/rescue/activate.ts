@@ -6,15 +6,13 @@ import { createDaemon, createFirewalls } from "@wkfs/core/daemon";
 import { type ActivationRecord, currentBoot, newRecord, recordIn } from "@wkfs/core/rescue";
 import { shellWord } from "../install/next-steps.ts";
 import { loadPlugins } from "../plugins.ts";
-import { armTimer, disarmTimer, hasSystemd } from "./outside-timer.ts";
+import { armTimer, disarmTimer } from "./outside-timer.ts";
 import { program } from "./program.ts";
 import { readRuleset } from "./ruleset.ts";
 import { runningDaemon } from "./running-daemon.ts";
 import { loadSnapshot, makeRescueFolder, rescueFolder, saveConfig, saveSnapshot } from "./snapshot.ts";
-import { takeDown } from "./take-down.ts";
-
-/** The units that `wkfs service install` writes. */
-export const UNITS = ["wkfs-daemon.service", "wkfs-gateway.service"] as const;
+import { type Site, takeDown } from "./take-down.ts";
+import { UNITS, hasUnits } from "./units.ts";
 
 export interface Activation {
   readonly configFile: string;
@@ -61,6 +59,7 @@ export async function activate(activation: Activation): Promise<Activated> {
   const pid = await runningDaemon(stateDir);
   if (pid !== undefined) throw running(pid);
 
+  const units = activation.start && (await hasUnits());
   await makeRescueFolder(stateDir);
   const file = recordIn(stateDir);
   const text = await readFile(configFile, "utf8");
@@ -77,9 +76,9 @@ export async function activate(activation: Activation): Promise<Activated> {
   const record = newRecord({ stage: "probation", until, seconds: within, bootId, config: configFile, confirmBy });
   const site = { stateDir, configFile, dataDir };
   const timer = await armFor(record, site, file);
-  const started = activation.start && (await startUnits(site));
-  const commands = started ? [] : startCommands(configFile, dataDir);
-  return { stateDir, until, protect: config.protect, confirmBy, timer, started, commands };
+  if (units) await startUnits(site);
+  const commands = units ? [] : startCommands(configFile, dataDir);
+  return { stateDir, until, protect: config.protect, confirmBy, timer, started: units, commands };
 }
 
 /** Bounds of a probation in seconds: too short, and nobody can do anything in it; too long, and nobody sits there any more. */
@@ -159,11 +158,7 @@ async function refuseUntimed(
 }
 
 /** The record is there before anybody waits for its end, and gone where nobody can. */
-async function armFor(
-  record: ActivationRecord,
-  site: { readonly stateDir: string; readonly configFile: string; readonly dataDir: string },
-  file: ReturnType<typeof recordIn>,
-): Promise<string> {
+async function armFor(record: ActivationRecord, site: Site, file: ReturnType<typeof recordIn>): Promise<string> {
   await file.write(record);
   try {
     return await armTimer({ ...site, activation: record.id, seconds: record.seconds });
@@ -173,15 +168,13 @@ async function armFor(
   }
 }
 
-/** False where there is no service manager, or no unit of ours. Throws when they do not start, with everything taken down again. */
-async function startUnits(site: {
-  readonly stateDir: string;
-  readonly configFile: string;
-  readonly dataDir: string;
-}): Promise<boolean> {
-  if (!hasSystemd() || (await program(["systemctl", "cat", "--", ...UNITS])).code !== 0) return false;
-  const { code, stderr } = await program(["systemctl", "start", ...UNITS]);
-  if (code === 0) return true;
+/**
+ * Starts both halves now and at each boot from now on: a reboot ends the probation, and a daemon that was not confirmed guards
+ * nothing then. Throws when they do not start, with everything taken down again.
+ */
+async function startUnits(site: Site): Promise<void> {
+  const { code, stderr } = await program(["systemctl", "enable", "--now", "--", ...UNITS]);
+  if (code === 0) return;
   const file = recordIn(site.stateDir);
   const record = await file.read();
   if (record !== undefined) await file.write({ ...record, stage: "ended" });

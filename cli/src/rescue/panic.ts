@@ -1,8 +1,9 @@
 import { loadServerConfig } from "@wkfs/core/config";
 import { WkfsError } from "@wkfs/core";
 import { notConfirmed, recordIn } from "@wkfs/core/rescue";
-import { UNITS, startCommands, stateDirOf } from "./activate.ts";
+import { startCommands, stateDirOf } from "./activate.ts";
 import { hasSystemd } from "./outside-timer.ts";
+import { UNITS } from "./units.ts";
 
 /**
  * Takes the mark of `wkfs panic` away, and gives what to do to guard again. What was not confirmed before it cannot be gone

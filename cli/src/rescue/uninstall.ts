@@ -4,6 +4,7 @@ import { createInterface } from "node:readline/promises";
 import { messageOf } from "@wkfs/core";
 import { type ServerConfig, loadServerConfig } from "@wkfs/core/config";
 import { CLIENT_FILE, KEYS_FILE } from "../config-path.ts";
+import { DAEMON_USER, GATEWAY_USER } from "../service/definition.ts";
 import { LIST, installedFiles, isAsWritten } from "../service/installed-files.ts";
 import { hasSystemd } from "./outside-timer.ts";
 import { program } from "./program.ts";
@@ -12,6 +13,10 @@ import { rescueFolder } from "./snapshot.ts";
 import type { Site } from "./take-down.ts";
 
 const UNIT = /\/systemd\/system\/([\w@.-]+\.(?:service|socket|timer))$/;
+
+/** A number that is given to somebody else later must own nothing that was forgotten: so users are the administrator's to remove. */
+const SYSUSERS = "/sysusers.d/wkfs.conf";
+const USERS_STAY = `the users ${DAEMON_USER} and ${GATEWAY_USER} stay: \`userdel ${DAEMON_USER}; userdel ${GATEWAY_USER}\` where nothing is theirs any more`;
 
 /** What was done, and whether all of it worked. */
 export interface Uninstalled {
@@ -30,7 +35,8 @@ export async function uninstall(site: Site, purge: boolean): Promise<Uninstalled
   const failures: string[] = [];
   const removed = await removeServices(dirname(site.configFile), failures);
   if (purge) removed.push(...(await removeAll(filesOf(site, config), failures)));
-  const all = [...lines, ...failures, ...removed.map((path) => `removed ${path}`)];
+  const users = removed.some((path) => path.endsWith(SYSUSERS)) ? [USERS_STAY] : [];
+  const all = [...lines, ...failures, ...removed.map((path) => `removed ${path}`), ...users];
   return { whole: down && failures.length === 0, lines: all };
 }
 

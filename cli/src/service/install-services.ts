@@ -1,7 +1,10 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { writeFiles } from "../install/write-files.ts";
-import { type Definition, GATEWAY_USER, NAMES } from "./definition.ts";
+import { WkfsError } from "@wkfs/core";
+import { hasSystemd } from "../rescue/outside-timer.ts";
+import { program } from "../rescue/program.ts";
+import { type Definition, GATEWAY_USER, NAMES, shellWord } from "./definition.ts";
 import { installedFiles, isAsWritten, recordInstalled } from "./installed-files.ts";
 import { type ServiceRequest, serviceDefinitions } from "./services.ts";
 
@@ -14,16 +17,19 @@ export interface ServiceInstallation extends ServiceRequest {
   readonly force: boolean;
 }
 
-/** What was written, and what an administrator does next, as lines of a shell. */
+/** What was written and done, and what an administrator does next, as lines of a shell. */
 export interface ServicesInstalled {
   readonly written: readonly string[];
   readonly unchanged: readonly string[];
+  /** What systemd was told where it runs: their users, and that they are there. */
+  readonly ran: readonly string[];
   readonly next: readonly string[];
 }
 
 /**
  * Writes definitions of services and remembers which, for `wkfs uninstall`. Those that we wrote, and nobody changed since, are
- * written anew; others are refused without `force`, and then nothing is written. Starts nothing. Throws `CONFIG_INVALID`.
+ * written anew; others are refused without `force`, and then nothing is written. Where systemd runs, a server's users are made and the units
+ * are loaded. Starts nothing: what starts a guard is `wkfs activate`. Throws `CONFIG_INVALID`, and `HOST_UNSUPPORTED` when systemd refuses.
  */
 export async function installServices(installation: ServiceInstallation): Promise<ServicesInstalled> {
   const { folder, root, force, platform } = installation;
@@ -40,10 +46,18 @@ export async function installServices(installation: ServiceInstallation): Promis
   await writeFiles(files);
   await recordInstalled(folder, definitions);
   const names = definitions.map(({ path }) => path);
+  const steps = { platform, paths: names, config: installation.command.config };
+  const prepares = root === "" && hasSystemd();
+  const ran = prepares ? preparation(steps) : [];
+  for (const line of ran) await prepare(line);
   return {
     written: changed.map(({ path }) => path),
     unchanged: names.filter((path) => !changed.some((one) => one.path === path)),
-    next: nextSteps(platform, names, installation.command.config),
+    ran: ran.map((argv) => argv.map(shellWord).join(" ")),
+    next: [
+      ...(prepares ? [] : preparation(steps).map((argv) => argv.map(shellWord).join(" "))),
+      ...nextSteps(steps, ours.size === 0),
+    ],
   };
 }
 
@@ -51,37 +65,60 @@ async function textOf(path: string): Promise<string | undefined> {
   return await readFile(path, "utf8").catch(() => undefined);
 }
 
-function nextSteps(
-  platform: ServiceRequest["platform"],
-  paths: readonly string[],
-  config: string | undefined,
-): string[] {
-  const services = Object.values(NAMES).filter((name) =>
-    paths.some((path) => new RegExp(`/${name}(\\.|$)`).test(path)),
+interface Steps {
+  readonly platform: ServiceRequest["platform"];
+  /** Of the definitions. */
+  readonly paths: readonly string[];
+  readonly config: string | undefined;
+}
+
+/** What makes the services of a server startable. The users come first: the configuration is for the gateway's group too. */
+function preparation({ platform, paths, config }: Steps): string[][] {
+  if (config === undefined || servicesIn(paths).includes(NAMES.client)) return [];
+  const readable = [
+    ["chgrp", GATEWAY_USER, config],
+    ["chmod", "0640", config],
+  ];
+  return platform === "systemd" ? [["systemd-sysusers"], ...readable, ["systemctl", "daemon-reload"]] : readable;
+}
+
+async function prepare(argv: readonly string[]): Promise<void> {
+  const { code, stderr } = await program(argv);
+  if (code === 0) return;
+  throw new WkfsError(
+    "HOST_UNSUPPORTED",
+    `the services are written, but \`${argv.join(" ")}\` failed: ${stderr.trim()}`,
+    {
+      hint: "Run this as root, see what it says, and run `wkfs service install` again.",
+    },
   );
-  const readable = config === undefined ? [] : [`chgrp ${GATEWAY_USER} ${config} && chmod 0640 ${config}`];
+}
+
+/** A server's guard goes up by `wkfs activate`, which is on probation; what was started so is started anew. */
+function nextSteps({ platform, paths, config }: Steps, first: boolean): string[] {
+  const services = servicesIn(paths);
+  const activate = `wkfs activate${config === undefined ? "" : ` --config ${shellWord(config)}`}`;
   switch (platform) {
     case "systemd":
       if (services.includes(NAMES.client))
         return ["systemctl --user daemon-reload", `systemctl --user enable --now ${NAMES.client}`];
-      return [
-        "systemd-sysusers",
-        ...readable,
-        "systemctl daemon-reload",
-        `systemctl enable --now ${services.join(" ")}`,
-      ];
+      return [first ? activate : `systemctl try-restart ${services.join(" ")}`];
     case "openrc":
       return [
-        ...readable,
+        activate,
         ...services.map(
           (name) => `rc-update add ${name} ${name === NAMES.daemon ? "boot" : "default"} && rc-service ${name} start`,
         ),
       ];
     case "sysvinit":
-      return [...readable, ...services.map((name) => `update-rc.d ${name} defaults && service ${name} start`)];
+      return [activate, ...services.map((name) => `update-rc.d ${name} defaults && service ${name} start`)];
     case "launchd":
       return paths.map((path) => `launchctl bootstrap gui/$(id -u) ${path}`);
     case "windows":
       return paths.map((path) => `Register-ScheduledTask -TaskName ${NAMES.client} -Xml (Get-Content -Raw ${path})`);
   }
+}
+
+function servicesIn(paths: readonly string[]): string[] {
+  return Object.values(NAMES).filter((name) => paths.some((path) => new RegExp(`/${name}(\\.|$)`).test(path)));
 }

@@ -1,16 +1,21 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import type { DaemonReport } from "@wkfs/core/daemon";
 import { describe, expect, it } from "vitest";
 import { Sandbox, freePort } from "../../testing/wkfs.ts";
 
 const CONFIG = ["--config", "wkfs.yaml"];
 
 /** A daemon that writes no packet filter, and can be asked. */
-async function running(host: Sandbox, control = `control: { path: ${host.path("run", "control.sock")} }`) {
+async function running(
+  host: Sandbox,
+  control = `control: { path: ${host.path("run", "control.sock")} }`,
+  store = "use: memory",
+) {
   const lines = [
     "protect: { tcp: [22, 5432], udp: [1194], maxTime: 10m }",
     `transport: { use: localhost-tcp, port: ${await freePort()}, secret: secret }`,
     "firewall: [{ use: dry-run }]",
-    "store: { use: memory }",
+    `store: { ${store} }`,
     control,
   ];
   await mkdir(host.dir, { recursive: true });
@@ -69,6 +74,44 @@ describe.concurrent("a running daemon is asked by", () => {
     expect(JSON.parse((await host.wkfs("status", "--json", ...CONFIG)).stdout)).toMatchObject({ leases: 0 });
     const uncounted = await host.wkfs("leases", "--counters", ...CONFIG);
     expect(uncounted).toMatchObject({ code: 1, stderr: /no packet filter of this daemon counts[^]*counters: true/ });
+  });
+
+  it("wkfs reload, which says what has changed, or what is wrong: then the daemon goes on as it was", async () => {
+    await using host = await Sandbox.create();
+    await running(host, undefined, `use: sqlite, path: ${host.path("first.db")}`);
+    const config = await readFile(host.path("wkfs.yaml"), "utf8");
+    const socket = ["--socket", host.path("run", "control.sock")];
+    const protects = async () =>
+      (JSON.parse((await host.wkfs("status", ...socket, "--json")).stdout) as DaemonReport).protect;
+    expect((await host.wkfs("reload", ...CONFIG)).stdout).toBe(
+      "reloaded   nothing that the daemon goes by has changed\n",
+    );
+    await host.wkfs("open", "192.0.2.7", "--tcp", "5432", ...CONFIG);
+    await writeFile(host.path("wkfs.yaml"), config.replace("[22, 5432]", "[5432, 8443]"));
+    expect(await host.wkfs("reload", ...CONFIG)).toMatchObject({
+      code: 0,
+      stderr: "",
+      stdout: expect.stringMatching(/^reloaded {3}protect; knocks waited for \d+ ms\n$/),
+    });
+    expect(await protects()).toMatchObject({ tcp: [5432, 8443] });
+    expect((await host.wkfs("leases", ...CONFIG)).stdout).toContain("192.0.2.7\ttcp/5432");
+
+    // Found by who asks, and by the daemon.
+    await writeFile(host.path("wkfs.yaml"), config.replace("tcp:", "tpc:"));
+    for (const flags of [CONFIG, socket]) {
+      const { code, stdout, stderr } = await host.wkfs("reload", "--json", ...flags);
+      expect(code).toBe(2);
+      expect(JSON.parse(stdout)).toMatchObject({ error: { code: "CONFIG_INVALID" } });
+      expect(stderr).toMatch(/wkfs\.yaml:1: .*"protect\.tpc"[^]*goes on with the configuration that it had\.\n$/);
+    }
+    await writeFile(host.path("wkfs.yaml"), config.replace("first.db", "other.db"));
+    const fixed = await host.wkfs("reload", ...CONFIG);
+    expect(fixed).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/wkfs\.yaml:4: a change of store needs a restart/),
+    });
+    expect(await protects()).toMatchObject({ tcp: [5432, 8443] });
+    expect(await host.wkfs("reload", "--socket", host.path("nobody.sock"))).toMatchObject({ code: 3 });
   });
 
   it("wkfs events --follow and leases --watch, until they are ended", async () => {

@@ -25,7 +25,7 @@ export function changedSections(before: ServerConfig, after: ServerConfig): stri
   if (fixed.length > 0) {
     throw new WkfsError(
       "CONFIG_INVALID",
-      `${after.source.locate([fixed[0]!])}: a change of ${fixed.join(", ")} needs a restart; the daemon goes on with what it had`,
+      `${after.source.locate([fixed[0]!])}: a change of ${fixed.join(", ")} needs a restart`,
       {
         hint: "Restart the daemon: leases stay open, and the guard stays up. Where firewall changed, run `wkfs daemon --detach` with the old configuration in between.",
       },

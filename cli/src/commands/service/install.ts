@@ -8,9 +8,11 @@ import type { ServicesInstalled } from "../../service/install-services.ts";
 import { hiddenCode, requestOf, serviceFlags } from "../../service/request.ts";
 
 export default class ServiceInstallCommand extends WkfsCommand {
-  static override summary = "Write the definitions of wkfs's services to where they belong. Starts nothing.";
+  static override summary =
+    "Write the definitions of wkfs's services to where they belong, and make their users. Starts nothing.";
   static override description = `What \`<%= config.bin %> service print\` prints. Remembers what it wrote in installed-files.json beside the configuration, so that it can be \
-taken away exactly. Files that it wrote itself are written anew; others are left alone without --force.
+taken away exactly. Files that it wrote itself are written anew; others are left alone without --force. Where systemd runs it makes the users of a server, lets the gateway's \
+read the configuration and has systemd load the units; elsewhere it says what is to be done. The guard goes up by \`<%= config.bin %> activate\`.
 
 ${exitCodesHelp("ok", "unexpected", "invalid")}`;
   static override examples = [
@@ -51,6 +53,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
     });
     for (const path of installed.written) this.log(`wrote ${path}`);
     for (const path of installed.unchanged) this.log(`as it was: ${path}`);
+    for (const line of installed.ran) this.log(`ran ${line}`);
     this.log(["", "Then:", ...installed.next.map((line) => `  ${line}`)].join("\n"));
     return installed;
   }
