@@ -10,6 +10,7 @@ import { armTimer, disarmTimer, hasSystemd } from "./outside-timer.ts";
 import { program } from "./program.ts";
 import { readRuleset } from "./ruleset.ts";
 import { runningDaemon } from "./running-daemon.ts";
+import { giveToDaemon } from "./daemons-folder.ts";
 import { loadSnapshot, makeRescueFolder, rescueFolder, saveConfig, saveSnapshot } from "./snapshot.ts";
 import { takeDown } from "./take-down.ts";
 
@@ -61,6 +62,8 @@ export async function activate(activation: Activation): Promise<Activated> {
   const pid = await runningDaemon(stateDir);
   if (pid !== undefined) throw running(pid);
 
+  const units = activation.start && (await hasUnits());
+  if (units) await giveToDaemon(stateDir, UNITS[0]);
   await makeRescueFolder(stateDir);
   const file = recordIn(stateDir);
   const text = await readFile(configFile, "utf8");
@@ -77,9 +80,9 @@ export async function activate(activation: Activation): Promise<Activated> {
   const record = newRecord({ stage: "probation", until, seconds: within, bootId, config: configFile, confirmBy });
   const site = { stateDir, configFile, dataDir };
   const timer = await armFor(record, site, file);
-  const started = activation.start && (await startUnits(site));
-  const commands = started ? [] : startCommands(configFile, dataDir);
-  return { stateDir, until, protect: config.protect, confirmBy, timer, started, commands };
+  if (units) await startUnits(site);
+  const commands = units ? [] : startCommands(configFile, dataDir);
+  return { stateDir, until, protect: config.protect, confirmBy, timer, started: units, commands };
 }
 
 /** Bounds of a probation in seconds: too short, and nobody can do anything in it; too long, and nobody sits there any more. */
@@ -173,15 +176,19 @@ async function armFor(
   }
 }
 
-/** False where there is no service manager, or no unit of ours. Throws when they do not start, with everything taken down again. */
+/** Whether the service manager has units of ours. */
+async function hasUnits(): Promise<boolean> {
+  return hasSystemd() && (await program(["systemctl", "cat", "--", ...UNITS])).code === 0;
+}
+
+/** Throws when they do not start, with everything taken down again. */
 async function startUnits(site: {
   readonly stateDir: string;
   readonly configFile: string;
   readonly dataDir: string;
-}): Promise<boolean> {
-  if (!hasSystemd() || (await program(["systemctl", "cat", "--", ...UNITS])).code !== 0) return false;
+}): Promise<void> {
   const { code, stderr } = await program(["systemctl", "start", ...UNITS]);
-  if (code === 0) return true;
+  if (code === 0) return;
   const file = recordIn(site.stateDir);
   const record = await file.read();
   if (record !== undefined) await file.write({ ...record, stage: "ended" });

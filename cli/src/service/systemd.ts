@@ -131,7 +131,9 @@ KillMode=mixed
 Restart=always
 RestartSec=1
 RestartPreventExitStatus=2 6
-Environment=WKFS_DATA_DIR=${command.dataDir}`;
+Environment=WKFS_DATA_DIR=${command.dataDir}
+# It does not see it by itself, and an activation that nobody confirmed ends with a boot.
+Environment=WKFS_BOOT_ID=%b`;
 }
 
 function rights({ capabilities, families, ip, secrets, runtime, state, writes }: Needs): string {
