@@ -39,6 +39,8 @@ export async function runRole(make: (signal: AbortSignal) => Promise<Role>, log:
     await role.stopped;
   } finally {
     clearInterval(alive);
+    // A role that was told to stop by other ways than a signal has not said so, and its next sign of life would keep the process.
+    await manager.stopping();
   }
 }
 

@@ -38,7 +38,9 @@ export class ServiceManager {
     await this.#say("READY=1", `STATUS=${status}`);
   }
 
+  /** The service ends, and shows no more that it lives. Idempotent. */
   async stopping(): Promise<void> {
+    if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
     await this.#say("STOPPING=1");
