@@ -1,5 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { shellWord } from "../install/next-steps.ts";
 import { writeFiles } from "../install/write-files.ts";
 import { type Definition, GATEWAY_USER, NAMES } from "./definition.ts";
 import { installedFiles, isAsWritten, recordInstalled } from "./installed-files.ts";
@@ -68,7 +69,11 @@ function nextSteps(
         "systemd-sysusers",
         ...readable,
         "systemctl daemon-reload",
-        `systemctl enable --now ${services.join(" ")}`,
+        `systemctl enable ${services.join(" ")}`,
+        // Both are started on probation. One alone has nothing to be confirmed by.
+        services.includes(NAMES.daemon) && services.includes(NAMES.gateway)
+          ? `wkfs activate${config === undefined ? "" : ` --config ${shellWord(config)}`}`
+          : `systemctl start ${services.join(" ")}`,
       ];
     case "openrc":
       return [
