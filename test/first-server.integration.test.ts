@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import { ofLanguage } from "./support/pages.ts";
 import { NODE, SystemdHost, WKFS, whyNoSystemd } from "./support/systemd-host.ts";
 
-/** Blocks of the page that only a host with systemd can follow say that this test runs them. */
-const PAGE = "docs/first-server.md";
+/** Blocks of these pages that only a host with systemd can follow say that this test runs them. */
+const FOLLOWED = ["README.md", "docs/first-server.md"];
 const HERE = "run-by: test/first-server.integration.test.ts";
 
 const kernel = onKernel({ describe, it }, "nft", "systemctl", "systemd-sysusers", "systemd-run");
@@ -38,14 +38,13 @@ async function follow(use: (host: SystemdHost, run: (lines: string) => Promise<s
 }
 
 suite(`the first server, under the real systemd${lack === undefined ? "" : ` (skipped: ${lack})`}`, () => {
-  it("goes from nothing to a guard that was confirmed by what the page says", async () => {
-    const blocks = ofLanguage("sh").filter(({ page, info }) => page === PAGE && (info === "" || info === HERE));
+  it.each(FOLLOWED)("goes from nothing to a guard by what %s says", async (followed) => {
+    const blocks = ofLanguage("sh").filter(({ page, info }) => page === followed && (info === "" || info === HERE));
     expect(blocks.filter(({ info }) => info === HERE)).not.toEqual([]);
     await follow(async (host, run) => {
       for (const { text } of blocks) {
-        // The command is where it is on this host; and nobody has knocked yet when somebody looks who did.
-        if (text.startsWith("ln -sf ")) continue;
-        await run(text);
+        // The command is where it is on this host.
+        await run(text.replace(/^ln -sf .*$/m, ""));
         if (!text.startsWith("wkfs activate")) continue;
         expect(await run("wkfs status --json")).toContain('"probation"');
         // A knock comes through both halves, each with its own user.
