@@ -10,11 +10,26 @@ import { parseYaml } from "../core/src/config/source.ts";
 import { serverKeys } from "../scripts/reference/keys.ts";
 import { PAGES, blocks, ofLanguage, root, textOf } from "./support/pages.ts";
 
+/** What the headings of a page are called in links, as GitHub makes it of them: lower case, no punctuation, dashes for spaces. */
+function anchorsOf(page: string): string[] {
+  const prose = textOf(page).replaceAll(/^```[^]*?^```$/gm, "");
+  return Array.from(prose.matchAll(/^#+ (.*)$/gm), ([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 describe("links and paths", () => {
   it.each(PAGES)("%s links to what is there", (page) => {
     const targets = [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!);
-    const here = (target: string) => join(root, dirname(page), target.replace(/#.*$/, ""));
-    const missing = targets.filter((target) => !/^(https?:|#)/.test(target) && !existsSync(here(target)));
+    const missing = targets.filter((target) => {
+      if (/^https?:/.test(target)) return false;
+      const [file = "", heading] = target.split("#");
+      const path = file === "" ? page : join(dirname(page), file);
+      return !existsSync(join(root, path)) || (heading !== undefined && !anchorsOf(path).includes(heading));
+    });
     expect(missing).toEqual([]);
   });
 
@@ -46,9 +61,8 @@ describe("commands", async () => {
   const oclif = createRequire(join(root, "cli", "package.json")).resolve("@oclif/core");
   const { Config } = (await import(oclif)) as Oclif;
   const config = await Config.load({ root: join(root, "cli") });
-  const commands = blocks.flatMap(({ page, language, info, text }) => {
+  const commands = blocks.flatMap(({ page, language, text }) => {
     if (language !== "sh" && language !== "ini") return [];
-    if (info === "no-run: not in this build yet") return [];
     const lines = text.replaceAll(/\\\n\s*/g, " ").split("\n");
     return lines.flatMap((line) => {
       const [, command] = /^(?:setpriv .* |ExecStart=\/usr\/local\/bin\/)?wkfs ([^#&|;>]*)/.exec(line) ?? [];

@@ -24,6 +24,8 @@ interface Flag {
   readonly default?: unknown;
   readonly env?: string;
   readonly hidden?: boolean;
+  /** Of a boolean: whether `--no-NAME` says the opposite. */
+  readonly allowNo?: boolean;
 }
 
 interface Argument {
@@ -38,6 +40,8 @@ interface Command {
   readonly summary?: string;
   readonly description?: string;
   readonly hidden?: boolean;
+  /** Where the command takes more than flags and named arguments. */
+  readonly usage?: string;
   readonly flags: Readonly<Record<string, Flag>>;
   readonly args: Readonly<Record<string, Argument>>;
   readonly examples?: readonly { readonly description: string; readonly command: string }[];
@@ -65,26 +69,23 @@ const seeAlso = (pages: readonly string[]) => [heading("See also"), pages.join("
 const filled = (markdown: string, id: string) =>
   markdown.replaceAll("<%= config.bin %>", "wkfs").replaceAll("<%= command.id %>", id.replaceAll(":", " ")).trim();
 
-function flagUsage({ name, char, type, helpValue, options, multiple, required }: Flag): string {
+const argumentUsage = ({ name, required }: Argument) =>
+  required === true ? `\\fI${text(name.toUpperCase())}\\fR` : `[\\fI${text(name.toUpperCase())}\\fR]`;
+
+const long = ({ name, allowNo }: Flag) => `\\-\\-${allowNo === true ? "[no\\-]" : ""}${text(name)}`;
+
+function flagUsage(flag: Flag): string {
+  const { char, type, helpValue, options, multiple, required } = flag;
   const value = options?.join("|") ?? helpValue ?? "VALUE";
-  const word = `\\fB${char === undefined ? `\\-\\-${text(name)}` : `\\-${char}`}\\fR${type === "boolean" ? "" : ` \\fI${text(value)}\\fR`}`;
+  const word = `\\fB${char === undefined ? long(flag) : `\\-${char}`}\\fR${type === "boolean" ? "" : ` \\fI${text(value)}\\fR`}`;
   const several = multiple === true ? `${word}...` : word;
   return required === true ? several : `[${several}]`;
 }
 
-function flagEntry({
-  name,
-  char,
-  type,
-  helpValue,
-  options,
-  description = "",
-  default: preset,
-  env,
-  required,
-}: Flag): string {
+function flagEntry(flag: Flag): string {
+  const { char, type, helpValue, options, description = "", default: preset, env, required } = flag;
   const value = type === "boolean" ? "" : `=\\fI${text(options?.join("|") ?? helpValue ?? "VALUE")}\\fR`;
-  const tag = `${char === undefined ? "" : `\\fB\\-${char}\\fR, `}\\fB\\-\\-${text(name)}\\fR${value}`;
+  const tag = `${char === undefined ? "" : `\\fB\\-${char}\\fR, `}\\fB${long(flag)}\\fR${value}`;
   const more = [
     required === true ? "Required." : undefined,
     preset === undefined || type === "boolean" ? undefined : `Default: ${String(preset)}.`,
@@ -103,16 +104,15 @@ function exitCodes(description: string): { readonly rest: string; readonly codes
 }
 
 function commandPage(command: Command, siblings: readonly Command[], version: string): string {
-  const { id, summary = "", description = "", examples = [] } = command;
+  const { id, summary = "", description = "", usage: own, examples = [] } = command;
   const flags = Object.values(command.flags).filter(({ hidden }) => hidden !== true);
   const args = Object.values(command.args);
   const { rest, codes } = exitCodes(filled(description, id));
   const usage = [
     `\\fB${text(wordsOf(id))}\\fR`,
-    ...args.map(({ name, required }) =>
-      required === true ? `\\fI${text(name.toUpperCase())}\\fR` : `[\\fI${text(name.toUpperCase())}\\fR]`,
-    ),
-    ...flags.map(flagUsage),
+    ...(own === undefined ? args.map(argumentUsage) : [text(own.replace("<%= command.id %> ", ""))]),
+    // One of its own that has flags has them all.
+    ...(own?.includes("[-") === true ? [] : flags.map(flagUsage)),
   ];
   const parts = [
     title(nameOf(id), 1, version),

@@ -76,6 +76,17 @@ describe.skipIf(missing.length > 0)(`the man pages, as lints and man(1) read the
       expect(shown).toContain(part);
     expect(shown).toMatch(/EXIT STATUS\n +0 +done/);
   });
+
+  it.each([
+    ["client-run", "wkfs client run [-c FILE] [--tcp N...] [--udp N...] [--time TIME] [--no-close] -- CMD..."],
+    ["client-proxy", "wkfs client proxy HOST PORT [-c FILE]"],
+    ["plugins-update", "wkfs plugins update [PLUGIN...] [--json]"],
+    ["uninstall", "wkfs uninstall [--json] [-c FILE] [--state-dir DIR] [--[no-]purge]"],
+  ])("say how %s is called", async (name, synopsis) => {
+    const file = await written(`wkfs-${name}.1`, pages.get(`wkfs-${name}.1`)!);
+    const shown = execFileSync("man", ["-l", file], { encoding: "utf8", env: { ...process.env, MANWIDTH: "200" } });
+    expect(shown.replaceAll(/ +/g, " ")).toContain(` ${synopsis}\n`);
+  });
 });
 
 describe("the package", () => {

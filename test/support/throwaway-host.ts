@@ -8,8 +8,10 @@ import { type CommandResult, NetworkNamespace } from "@wkfs/core/testing";
 export const CLONE = "/opt/wkfs";
 const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
-/** What the host's own files hide from the one that stands on them: what runs there, what is there of a former wkfs, and whoever is at home. */
-const HIDDEN = ["run", "tmp", "root", "home", "etc/wkfs", "var/lib/wkfs", "var/cache/wkfs", "var/tmp"];
+/** What the host's own files hide from the one that stands on them: what runs there, and whoever is at home. */
+const HIDDEN = ["run", "tmp", "root", "home", "var/tmp"];
+/** What may be there of another wkfs. It is removed, not hidden, for `wkfs uninstall` removes such folders too. */
+const REMOVED = ["etc/wkfs", "var/lib/wkfs", "var/cache/wkfs"];
 
 /**
  * The whole file system of this host over again, to be written to and thrown away: what is written goes to memory. A process
@@ -27,6 +29,7 @@ mount -t sysfs sysfs sys
 for hidden in ${HIDDEN.join(" ")}; do mkdir -p "$hidden"; mount -t tmpfs -o mode=0755 wkfs "$hidden"; done
 chmod 0700 root
 chmod 1777 tmp var/tmp
+rm -rf ${REMOVED.join(" ")}
 mkdir -p opt/wkfs run/sshd run/lock
 mount --rbind "$1" opt/wkfs
 mount -o remount,bind,ro opt/wkfs

@@ -192,7 +192,6 @@ describe("the kernel", () => {
 describe("other firewalls", () => {
   const none = {
     others: { firewalld: false, ufw: false, docker: false },
-    systemd: false,
     legacyBeside: false,
     texts: [],
     protect: PROTECT,

@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { lstat, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { messageOf } from "@wkfs/core";
 import { folderFault } from "@wkfs/core/host";
 import { untrustedBecause } from "../data-dir.ts";
@@ -72,9 +73,12 @@ async function entryOf(path: string, kind: Entry["kind"]): Promise<Entry> {
   }
 }
 
-/** Code is loaded from there, so that the command itself takes nothing up that others could have written. */
+/**
+ * Code is loaded from there, so that the command itself takes nothing up that others could have written. Where nothing is installed it is no more than the folder
+ * of the state, which is the daemon's user's.
+ */
 async function pluginFolder(path: string): Promise<Entry[]> {
   const found = await lstat(path).catch(() => undefined);
-  if (found === undefined) return [];
+  if (found === undefined || !existsSync(join(path, "package.json"))) return [];
   return [{ path, kind: "folder", mode: found.mode & ~0o022, missing: false, above: untrustedBecause(path) }];
 }

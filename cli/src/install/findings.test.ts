@@ -114,7 +114,6 @@ function host(more: Partial<Host["filter"]> & { readonly others?: Partial<Host["
       ...filter,
     },
     others: { firewalld: false, ufw: false, docker: false, ...others },
-    systemd: false,
   };
 }
 

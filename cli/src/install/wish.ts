@@ -1,6 +1,5 @@
 import { dirname, join, resolve } from "node:path";
 import { SERVER_DIR } from "../config-path.ts";
-import { GATEWAY_USER } from "../service/definition.ts";
 import { type FirewallEntry, type Section, type ServerAnswers, type WebServer, withTakeOut } from "./answers.ts";
 import type { Host } from "./detect/host.ts";
 import type { Former } from "./former.ts";
@@ -56,7 +55,7 @@ export function propose(wish: Wish, former: Former | undefined, host: Host, fres
       path: wish.path ?? before?.path ?? freshPath(),
       url: wish.url ?? (before && formerUrl(before, wish.path ?? before.path)),
       trustedProxies: wish.trustedProxies ?? trusted,
-      transport: transportFor(wish, before, host),
+      transport: transportFor(wish, before),
       firewalls: firewalls.map((entry) => withTakeOut(entry, takenOut(entry, wish, host, ports))),
       notify: notifiersFor(wish.notify, before?.notify ?? []),
       control: controlFor(wish, former),
@@ -120,18 +119,16 @@ export function usedPorts({ listeners }: Host): Pick<ServerAnswers, "tcp" | "udp
 
 /**
  * Both halves are ours and on one host, so `unix-socket` needs no secret and nobody can take its place; but only where the system's
- * folders are used, since its own must be the daemon's. `localhost-tcp` is for the PHP program's halves. Under systemd the gateway has a user
- * of its own, and the socket is for that one's group.
+ * folders are used, since its own must be the daemon's. `localhost-tcp` is for the PHP program's halves.
  */
-function transportFor(wish: Wish, before: ServerAnswers | undefined, { systemd }: Host): Section {
+function transportFor(wish: Wish, before: ServerAnswers | undefined): Section {
   const use =
     wish.transport ??
     (wish.transportPort === undefined ? before?.transport.use : "localhost-tcp") ??
     usualTransport(wish);
   const kept = before?.transport.use === use ? before.transport : undefined;
-  const group = wish.group ?? (systemd ? GATEWAY_USER : undefined);
   if (use === "unix-socket")
-    return kept ?? { use, path: "/run/wkfs/daemon.sock", ...(group !== undefined && { group }) };
+    return kept ?? { use, path: "/run/wkfs/daemon.sock", ...(wish.group !== undefined && { group: wish.group }) };
   if (use !== "localhost-tcp") return kept ?? { use };
   const port = wish.transportPort ?? kept?.["port"] ?? 33_491;
   return { use, host: "127.0.0.1", port, secret: join(wish.folder, "transport.secret"), ...omit(kept, "port", "use") };

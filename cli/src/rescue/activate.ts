@@ -12,7 +12,7 @@ import { readRuleset } from "./ruleset.ts";
 import { runningDaemon } from "./running-daemon.ts";
 import { loadSnapshot, makeRescueFolder, rescueFolder, saveConfig, saveSnapshot } from "./snapshot.ts";
 import { type Site, takeDown } from "./take-down.ts";
-import { UNITS, hasUnits } from "./units.ts";
+import { knownUnits } from "./units.ts";
 
 export interface Activation {
   readonly configFile: string;
@@ -35,9 +35,9 @@ export interface Activated {
   readonly confirmBy: ActivationRecord["confirmBy"];
   /** Who puts it back, in words. */
   readonly timer: string;
-  /** Whether the service manager runs both halves now. */
-  readonly started: boolean;
-  /** The commands that the administrator runs next; none where the service manager did. */
+  /** The units that the service manager runs now, and at each boot. */
+  readonly started: readonly string[];
+  /** The commands that the administrator runs next; none where the service manager did its part. */
   readonly commands: readonly string[];
 }
 
@@ -59,7 +59,7 @@ export async function activate(activation: Activation): Promise<Activated> {
   const pid = await runningDaemon(stateDir);
   if (pid !== undefined) throw running(pid);
 
-  const units = activation.start && (await hasUnits());
+  const units = activation.start ? await knownUnits() : [];
   await makeRescueFolder(stateDir);
   const file = recordIn(stateDir);
   const text = await readFile(configFile, "utf8");
@@ -76,8 +76,8 @@ export async function activate(activation: Activation): Promise<Activated> {
   const record = newRecord({ stage: "probation", until, seconds: within, bootId, config: configFile, confirmBy });
   const site = { stateDir, configFile, dataDir };
   const timer = await armFor(record, site, file);
-  if (units) await startUnits(site);
-  const commands = units ? [] : startCommands(configFile, dataDir);
+  if (units.length > 0) await startUnits(units, site);
+  const commands = units.length > 0 ? [] : startCommands(configFile, dataDir);
   return { stateDir, until, protect: config.protect, confirmBy, timer, started: units, commands };
 }
 
@@ -123,7 +123,9 @@ export function activationLines({
     `before       ${rescueFolder(stateDir)}`,
     `timer        ${timer}`,
     "",
-    ...(started ? ["Both halves run."] : ["Start both halves now:", ...commands.map((line) => `  ${line}`)]),
+    ...(started.length > 0
+      ? [`Running, also after a reboot: ${started.join(", ")}.`]
+      : ["Start both halves now:", ...commands.map((line) => `  ${line}`)]),
     "",
     "Keep this session open: what stands is not cut. From another machine:",
     "  1. knock:               wkfs client open",
@@ -169,11 +171,11 @@ async function armFor(record: ActivationRecord, site: Site, file: ReturnType<typ
 }
 
 /**
- * Starts both halves now and at each boot from now on: a reboot ends the probation, and a daemon that was not confirmed guards
+ * Starts them now and at each boot from now on: a reboot ends the probation, and a daemon that was not confirmed guards
  * nothing then. Throws when they do not start, with everything taken down again.
  */
-async function startUnits(site: Site): Promise<void> {
-  const { code, stderr } = await program(["systemctl", "enable", "--now", "--", ...UNITS]);
+async function startUnits(units: readonly string[], site: Site): Promise<void> {
+  const { code, stderr } = await program(["systemctl", "enable", "--now", "--", ...units]);
   if (code === 0) return;
   const file = recordIn(site.stateDir);
   const record = await file.read();

@@ -98,20 +98,23 @@ async function prepare(argv: readonly string[]): Promise<void> {
 function nextSteps({ platform, paths, config }: Steps, first: boolean): string[] {
   const services = servicesIn(paths);
   const activate = `wkfs activate${config === undefined ? "" : ` --config ${shellWord(config)}`}`;
+  // Without a daemon of ours there is no guard to put up.
+  const guard = services.includes(NAMES.daemon) ? [activate] : [];
   switch (platform) {
     case "systemd":
       if (services.includes(NAMES.client))
         return ["systemctl --user daemon-reload", `systemctl --user enable --now ${NAMES.client}`];
-      return [first ? activate : `systemctl try-restart ${services.join(" ")}`];
+      if (!first) return [`systemctl try-restart ${services.join(" ")}`];
+      return guard.length > 0 ? guard : [`systemctl enable --now ${services.join(" ")}`];
     case "openrc":
       return [
-        activate,
+        ...guard,
         ...services.map(
           (name) => `rc-update add ${name} ${name === NAMES.daemon ? "boot" : "default"} && rc-service ${name} start`,
         ),
       ];
     case "sysvinit":
-      return [activate, ...services.map((name) => `update-rc.d ${name} defaults && service ${name} start`)];
+      return [...guard, ...services.map((name) => `update-rc.d ${name} defaults && service ${name} start`)];
     case "launchd":
       return paths.map((path) => `launchctl bootstrap gui/$(id -u) ${path}`);
     case "windows":

@@ -41,7 +41,8 @@ export function daemonNeeds(config: ServerConfig): Needs {
     families: ["AF_UNIX", "AF_NETLINK", ...(inet ? ["AF_INET", "AF_INET6"] : [])],
     ip,
     secrets: secretsOf([...(transport ? [transport] : []), ...notify], config.folder),
-    chowns: control?.group !== undefined || textOf(transport, "group") !== undefined,
+    // The socket of unix-socket is the gateway's group's, also where nobody says so.
+    chowns: control?.group !== undefined || transport?.use === "unix-socket",
     ...places(sockets, store?.use === "sqlite" ? textOf(store, "path") : undefined),
   };
 }

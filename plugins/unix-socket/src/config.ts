@@ -15,7 +15,9 @@ export const configSchema = z.strictObject({
     .startsWith("/", "must be absolute")
     .refine((path) => !path.endsWith("/") && !path.includes("\0"), "must be the path of a socket, not of a folder")
     .refine((path) => Buffer.byteLength(path) <= LONGEST_PATH, `must have at most ${LONGEST_PATH} bytes`)
-    .describe(`The daemon's socket, absolute, at most ${LONGEST_PATH} bytes. Its folder must be there.`),
+    .describe(
+      `The daemon's socket, absolute, at most ${LONGEST_PATH} bytes. Its folder is made where it is not there; it must be the daemon's user's or root's.`,
+    ),
   mode: z
     .union([z.string(), z.number()])
     .default("0660")
@@ -29,7 +31,9 @@ export const configSchema = z.strictObject({
   group: z
     .union([z.string().min(1), z.int().nonnegative()])
     .optional()
-    .describe("The socket's group, by name or number: that of the gateway's user. By default that of the daemon."),
+    .describe(
+      "The socket's group, by name or number: that of the gateway's user. By default `wkfs-gateway`, which `wkfs service install` has made, where the daemon is root or in it; else that of the daemon.",
+    ),
 });
 
 export type UnixSocketConfig = z.output<typeof configSchema>;

@@ -13,6 +13,8 @@ export const MAX_MESSAGE = 65_536;
 export const REPLY_TIMEOUT = 60;
 /** How long a peer may say nothing at first, or leave its answers lie, in seconds. */
 const IDLE_TIMEOUT = 30;
+/** The group of the gateway's user, as `wkfs service install` makes it. */
+const GATEWAY_GROUP = "wkfs-gateway";
 /** Connections at a time that have said nothing yet. */
 const MAX_SILENT = 256;
 
@@ -72,7 +74,7 @@ export class Listener implements ListeningSide {
 
   async #listen(): Promise<void> {
     const { path, mode, group } = this.#config;
-    const gid = group === undefined ? undefined : await groupId(group);
+    const gid = group === undefined ? await gatewayGroup() : await groupId(group);
     this.#unname = await listenAt(this.#server, { path, mode, gid });
   }
 
@@ -95,4 +97,11 @@ export class Listener implements ListeningSide {
       } else this.#links.add(socket).take(piece);
     });
   }
+}
+
+/** Undefined where there is no such group, or it is not ours to give. */
+async function gatewayGroup(): Promise<number | undefined> {
+  const gid = await groupId(GATEWAY_GROUP).catch(() => undefined);
+  if (gid === undefined || process.geteuid?.() === 0) return gid;
+  return process.getgroups?.().includes(gid) === true ? gid : undefined;
 }

@@ -1,4 +1,3 @@
-import { hasSystemd } from "../../rescue/outside-timer.ts";
 import { type Listener, listenersOf } from "./listeners.ts";
 import { type OtherFirewalls, otherFirewalls } from "./others.ts";
 import { type PacketFilter, packetFilter } from "./packet-filter.ts";
@@ -10,13 +9,11 @@ export interface Host {
   readonly listeners: readonly Listener[];
   readonly filter: PacketFilter;
   readonly others: OtherFirewalls;
-  /** Whether systemd runs services here, which then have users of their own. */
-  readonly systemd: boolean;
 }
 
 /** Looks at this host, or at the network namespace of this process, and changes nothing. */
 export async function lookAround(): Promise<Host> {
   const [sockets, programs, filter] = await Promise.all([listeningSockets(), runningPrograms(), packetFilter()]);
   const listeners = listenersOf(sockets, programs);
-  return { listeners, filter, others: await otherFirewalls(filter.texts, programs), systemd: hasSystemd() };
+  return { listeners, filter, others: await otherFirewalls(filter.texts, programs) };
 }
