@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CommandResult, NetworkNamespace, whyNoKernel } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
-import { type PacketFilter, iptables, nftables } from "./support/packet-filter.ts";
+import { ADMIN, type PacketFilter, iptables, nftables, picture } from "./support/packet-filter.ts";
 import { type Instance, type Role, SERVER, Site } from "./support/site.ts";
 
 const CLI = fileURLToPath(new URL("../cli/bin/run.js", import.meta.url));
@@ -12,15 +12,7 @@ const target = { host: SERVER.ipv4, port: 2222 };
 /** Seconds that a probation lasts here: both halves must be up within them, on a busy machine. */
 const WITHIN = 20;
 
-/** Rules that a host has before: some of each program, none in the tables that ours may have to make. */
-const ADMIN = [
-  [
-    "nft",
-    "add table inet mine; add chain inet mine input { type filter hook input priority 5; }; add rule inet mine input tcp dport 9 counter drop",
-  ],
-  ["ipset", "create", "theirs", "hash:ip"],
-];
-/** The same, of somebody who uses iptables. */
+/** Rules of somebody who uses iptables. */
 const ADMIN_IPTABLES = [
   ["iptables", "-A", "INPUT", "-p", "tcp", "--dport", "9", "-j", "DROP"],
   ["iptables", "-A", "INPUT", "-p", "tcp", "--dport", "2222", "-j", "ACCEPT"],
@@ -28,18 +20,6 @@ const ADMIN_IPTABLES = [
   ["iptables", "-P", "FORWARD", "DROP"],
   ["ip6tables", "-A", "OUTPUT", "-p", "udp", "--dport", "9", "-j", "DROP"],
 ];
-
-/** Everything that the packet filter shows, but for counters and the day on which it was printed. */
-async function picture(host: NetworkNamespace): Promise<string> {
-  const texts = [];
-  for (const argv of [["nft", "list", "ruleset"], ["iptables-save"], ["ip6tables-save"], ["ipset", "list", "-n"]])
-    texts.push(`${argv.join(" ")}\n${await host.run(...argv)}`);
-  return texts
-    .join("\n")
-    .replaceAll(/^#.*\n/gm, "")
-    .replaceAll(/\[\d+:\d+\]/g, "")
-    .replaceAll(/counter packets \d+ bytes \d+/g, "counter");
-}
 
 /** A host with an administrator's rules, one connection that stands, and wkfs configured and not active. */
 class Activation implements AsyncDisposable {
@@ -101,7 +81,7 @@ class Activation implements AsyncDisposable {
   /** The log of the timer, when it has ended. */
   async timerEnded(): Promise<string> {
     while (isAlive(this.timer!)) await new Promise((resolve) => setTimeout(resolve, 50));
-    return await readFile(join(this.site.folder, "rescue", "timer.log"), "utf8");
+    return await readFile(`${this.site.folder}-rescue/timer.log`, "utf8");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

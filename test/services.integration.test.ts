@@ -2,114 +2,17 @@ import { once } from "node:events";
 import { watch } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { WkfsError } from "@wkfs/core";
-import { onKernel } from "@wkfs/core/testing";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { freshKeys, keyFile } from "./support/gateway.ts";
-import { type PacketFilter, iptables, nftables } from "./support/packet-filter.ts";
-import { CLIENT, type Instance, SERVER, Site } from "./support/site.ts";
-import { NODE, SystemdHost, WKFS, whyNoSystemd } from "./support/systemd-host.ts";
+import { iptables, nftables } from "./support/packet-filter.ts";
+import { Served, TCP, UNIX, systemdSuite } from "./support/served.ts";
+import { CLIENT, SERVER } from "./support/site.ts";
+import { NODE, WKFS } from "./support/systemd-host.ts";
 
 const PORT = { host: SERVER.ipv4, port: 2222 };
 const NOTHING = "0000000000000000";
 
-const UNIX = { use: "unix-socket", path: "/run/wkfs/daemon.sock", group: "wkfs-gateway" };
-const TCP = { use: "localhost-tcp", secret: "transport.secret" };
-
-/** A server whose services the real systemd runs, as `wkfs service install` wrote them. */
-class Served implements AsyncDisposable {
-  readonly site: Site;
-  readonly host: SystemdHost;
-  readonly instance: Instance;
-  #config: Record<string, unknown>;
-
-  private constructor(site: Site, host: SystemdHost, instance: Instance, config: Record<string, unknown>) {
-    this.site = site;
-    this.host = host;
-    this.instance = instance;
-    this.#config = config;
-  }
-
-  static async start(filter: PacketFilter, transport: object, dropIn = ""): Promise<Served> {
-    const site = await Site.create(filter);
-    const instance = await site.configure();
-    const host = await SystemdHost.boot(site.server, site.folder);
-    const served = new Served(site, host, instance, {
-      ...(JSON.parse(await readFile(instance.config, "utf8")) as object),
-      gateway: { listen: "[::]:8080", path: "/8f3c0c5e", keys: "v1.json" },
-      transport,
-      store: { use: "sqlite", path: "/var/lib/wkfs/wkfs.db" },
-      control: { path: "/run/wkfs/control.sock" },
-    });
-    try {
-      await host.run("mkdir", "/etc/wkfs");
-      for (const [from, to] of [
-        ["wkfs.keys", "v1.json"],
-        ["wkfs.secret", "transport.secret"],
-      ])
-        await host.run("install", "-m", "0600", `/mnt/${from}`, `/etc/wkfs/${to}`);
-      await served.configure({});
-      await served.#install(dropIn);
-    } catch (error) {
-      await served[Symbol.asyncDispose]();
-      throw error;
-    }
-    return served;
-  }
-
-  /** Changes the configuration; nobody is told. */
-  async configure(change: object): Promise<void> {
-    this.#config = { ...this.#config, ...change };
-    await this.put("wkfs.yaml", JSON.stringify(this.#config));
-  }
-
-  /** Puts text into a file of the server, without changing whose it is. */
-  async put(name: string, text: string): Promise<void> {
-    await writeFile(join(this.site.folder, "new"), text);
-    await this.host.run("sh", "-c", `cat /mnt/new > /etc/wkfs/${name}`);
-  }
-
-  async #install(dropIn: string): Promise<void> {
-    const { stdout, stderr, code } = await this.host.wkfs(
-      "service",
-      "install",
-      "--json",
-      "--command",
-      `${NODE} ${WKFS}`,
-    );
-    if (code !== 0 || stderr !== "") throw new Error(`wkfs service install ended with ${code}: ${stderr}`);
-    const { next, written } = JSON.parse(stdout) as { next: string[]; written: string[] };
-    await this.host.run("systemd-analyze", "verify", ...written.filter((path) => path.endsWith(".service")));
-    const log = "StandardOutput=append:/mnt/log\\nStandardError=append:/mnt/log\\n";
-    for (const unit of ["wkfs-daemon", "wkfs-gateway"]) {
-      const folder = `/etc/systemd/system/${unit}.service.d`;
-      const words = `${log}${unit === "wkfs-daemon" ? dropIn : ""}`;
-      await this.host.run("sh", "-c", `mkdir ${folder} && printf '[Service]\\n${words}' > ${folder}/test.conf`);
-    }
-    for (const line of next) await this.host.run("sh", "-ec", line);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.host[Symbol.asyncDispose]();
-    await this.site[Symbol.asyncDispose]();
-  }
-}
-
-const kernel = onKernel(
-  { describe, it },
-  "nft",
-  "iptables",
-  "ipset",
-  "systemctl",
-  "systemd-notify",
-  "systemd-sysusers",
-);
-const lack = whyNoSystemd();
-if (lack !== undefined && process.env["WKFS_REQUIRE_KERNEL"] === "1")
-  throw new WkfsError("HOST_UNSUPPORTED", `WKFS_REQUIRE_KERNEL=1, but ${lack}`);
-const suite = lack === undefined ? kernel.describe : describe.skip;
-
-suite(`services as wkfs writes them, under the real systemd${lack === undefined ? "" : ` (skipped: ${lack})`}:`, () => {
+systemdSuite("services as wkfs writes them", () => {
   for (const [filter, transport, capabilities] of [
     [nftables, UNIX, "0000000000001000"],
     [iptables, TCP, "0000000000003000"],
@@ -194,7 +97,7 @@ suite(`services as wkfs writes them, under the real systemd${lack === undefined 
   });
 
   it("a daemon that hangs or dies is started anew, and one that a wrong configuration ends is not", async () => {
-    await using served = await Served.start(nftables, UNIX, "WatchdogSec=3\\n");
+    await using served = await Served.start(nftables, UNIX, { dropIn: "WatchdogSec=3\\n" });
     const { host, site } = served;
     await site.knock(served.instance);
     await host.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "wkfs-daemon");

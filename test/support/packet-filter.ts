@@ -21,6 +21,26 @@ export interface PacketFilter {
   readonly harm: readonly (readonly [what: string, commands: readonly string[][]])[];
 }
 
+/** Rules that a host has before: some of each program, none in the tables that ours may have to make. */
+export const ADMIN = [
+  [
+    "nft",
+    "add table inet mine; add chain inet mine input { type filter hook input priority 5; }; add rule inet mine input tcp dport 9 counter drop",
+  ],
+  ["ipset", "create", "theirs", "hash:ip"],
+];
+/** Everything that the packet filter shows, but for counters and the day on which it was printed. */
+export async function picture(host: NetworkNamespace): Promise<string> {
+  const texts = [];
+  for (const argv of [["nft", "list", "ruleset"], ["iptables-save"], ["ip6tables-save"], ["ipset", "list", "-n"]])
+    texts.push(`${argv.join(" ")}\n${await host.run(...argv)}`);
+  return texts
+    .join("\n")
+    .replaceAll(/^#.*\n/gm, "")
+    .replaceAll(/\[\d+:\d+\]/g, "")
+    .replaceAll(/counter packets \d+ bytes \d+/g, "counter");
+}
+
 export const iptables: PacketFilter = {
   name: "iptables",
   programs: ["iptables", "ip6tables", "ipset"],

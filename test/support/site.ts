@@ -1,9 +1,9 @@
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type CommandResult, NetworkNamespace } from "@wkfs/core/testing";
@@ -142,7 +142,10 @@ export class Site implements AsyncDisposable {
       // The last address of a family is the one that the kernel prefers as source.
       [`${CLIENT.ipv4}/24`, `${CLIENT.other4}/24`, `${CLIENT.other6}/64`, `${CLIENT.ipv6}/64`, `${CLIENT.ipv6b}/64`],
     );
-    const site = new Site(server, client, await mkdtemp(join(tmpdir(), "wkfs-site-")), filter);
+    // What an activation keeps is beside this folder.
+    const folder = join(await mkdtemp(join(tmpdir(), "wkfs-site-")), "wkfs");
+    await mkdir(folder);
+    const site = new Site(server, client, folder, filter);
     await new Prober(server).serve({ tcp: [2222, 2223], udp: [1194] });
     return site;
   }
@@ -228,6 +231,6 @@ export class Site implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server[Symbol.asyncDispose]();
     await this.client[Symbol.asyncDispose]();
-    await rm(this.folder, { recursive: true });
+    await rm(dirname(this.folder), { recursive: true });
   }
 }

@@ -24,8 +24,9 @@ export function whyNoSystemd(): string | undefined {
 }
 
 /**
- * The host of a network namespace with the real systemd as its first process: with its own processes, mounts and control groups, a copy
- * of /etc, and nothing in /run, /tmp and /var/lib. What it starts is under all that a unit says.
+ * The host of a network namespace with the real systemd as its first process: with its own processes, mounts and control groups, and
+ * nothing in /run and /tmp. /etc, which begins as a copy, and /var/lib, which begins empty, are on a disk: who boots again with the same
+ * folder finds them. What it starts is under all that a unit says.
  */
 export class SystemdHost implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -47,6 +48,7 @@ export class SystemdHost implements AsyncDisposable {
     const group = join(cgroups()!, `wkfs-test-${randomBytes(6).toString("hex")}`);
     await mkdir(group);
     await writeFile(join(folder, "boot.sh"), BOOT);
+    await network.run("rm", "-f", join(folder, "booted"));
     await network.run("mkfifo", join(folder, "booted"));
     const enter = `echo 0 > ${group}/cgroup.procs && exec unshare --mount --pid --uts --ipc --cgroup --fork --kill-child sh ${folder}/boot.sh ${ROOT} ${folder}`;
     const child = network.spawn(["sh", "-c", enter], { stdio: ["ignore", "inherit", "pipe"] });
@@ -141,14 +143,21 @@ mkdir /opt/wkfs
 mount --bind "$root" /opt/wkfs
 mount --bind "$folder" /mnt
 mount -t tmpfs none /run
-cp -a /etc /run/etc
-mount -t tmpfs none /etc
-cp -a /run/etc/. /etc
-rm -rf /run/etc /etc/systemd/system /etc/wkfs
-mkdir /etc/systemd/system
-for empty in /tmp /var/tmp /var/lib /usr/lib/systemd/system-generators; do mount -t tmpfs none $empty; done
+disk=$folder/disk
+if [ ! -d "$disk" ]; then
+  mkdir -p "$disk/lib"
+  cp -a /etc "$disk/etc"
+  rm -rf "$disk/etc/systemd/system" "$disk/etc/wkfs"
+  mkdir "$disk/etc/systemd/system"
+fi
+mount --bind "$disk/etc" /etc
+mount --bind "$disk/lib" /var/lib
+for empty in /tmp /var/tmp /usr/lib/systemd/system-generators; do mount -t tmpfs none $empty; done
 chmod 1777 /tmp /var/tmp
 mount -t proc proc /proc
+# The kernel tells another identity at each look. Of a boot there is one.
+cat /proc/sys/kernel/random/uuid > /run/boot-id
+mount --bind /run/boot-id /proc/sys/kernel/random/boot_id
 umount -R /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
 cat > /etc/systemd/system/booted.service <<'UNIT'
