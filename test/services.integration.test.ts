@@ -97,7 +97,7 @@ systemdSuite("services as wkfs writes them", () => {
   });
 
   it("a daemon that hangs or dies is started anew, and one that a wrong configuration ends is not", async () => {
-    await using served = await Served.start(nftables, UNIX, { dropIn: "WatchdogSec=3\\n" });
+    await using served = await Served.start(nftables, TCP, { dropIn: "WatchdogSec=3\\n" });
     const { host, site } = served;
     await site.knock(served.instance);
     await host.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "wkfs-daemon");
@@ -110,6 +110,10 @@ systemdSuite("services as wkfs writes them", () => {
 
     await served.put("wkfs.yaml", "{}");
     expect((await host.exec(["systemctl", "restart", "wkfs-daemon"])).code).not.toBe(0);
+    expect(await host.property("wkfs-daemon", "ActiveState")).toBe("failed");
+    // Who asks at the socket does not start it.
+    expect(await site.knock(served.instance)).toMatchObject({ code: 3 });
+    expect(await host.property("wkfs-daemon.socket", "ActiveState")).toBe("inactive");
     expect(await host.property("wkfs-daemon", "ActiveState")).toBe("failed");
     // The guard stands without it.
     expect(await site.prober.tcp({ ...PORT, from: CLIENT.other4 })).not.toBe("open");

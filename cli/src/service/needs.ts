@@ -17,6 +17,8 @@ export interface Needs {
   readonly writes: readonly string[];
   /** Whether it gives a socket of its own to a group. */
   readonly chowns: boolean;
+  /** Where the service manager listens for it: `127.0.0.1:33491`. */
+  readonly handed: string | undefined;
 }
 
 /** Keys of bundled plugins that name secret files. */
@@ -26,14 +28,17 @@ const SECRETS: Readonly<Record<string, readonly string[]>> = {
   webhook: ["secret", "token", "urlFile"],
 };
 
-export function daemonNeeds(config: ServerConfig): Needs {
+/** `handsOver`: whether the service manager can listen in its place, and hand the socket over. */
+export function daemonNeeds(config: ServerConfig, { handsOver }: { readonly handsOver: boolean }): Needs {
   const { firewall, transport, store, notify, control } = config;
   const uses = [...firewall, ...(transport ? [transport] : []), ...(store ? [store] : []), ...notify];
   const sockets = [control?.path, textOf(transport, "path")].filter((path) => path !== undefined);
   const capabilities = new Set(firewall.flatMap(capabilitiesOf));
-  if (transport?.use === "localhost-tcp" && Number(transport.config["port"] ?? 33_491) < 1024)
+  const handed = handsOver && transport?.use === "localhost-tcp" ? tcpAddress(transport) : undefined;
+  if (handed === undefined && transport?.use === "localhost-tcp" && tcpPort(transport) < 1024)
     capabilities.add("CAP_NET_BIND_SERVICE");
-  const ip = widest(uses.map(reachOf));
+  // Whom an open socket speaks with is for the service manager to say, who opened it.
+  const ip = widest(uses.filter((use) => handed === undefined || use !== transport).map(reachOf));
   // The `set` match of iptables asks by a raw IPv4 socket.
   const inet = ip !== "nobody" || capabilities.has("CAP_NET_RAW");
   return {
@@ -42,6 +47,7 @@ export function daemonNeeds(config: ServerConfig): Needs {
     ip,
     secrets: secretsOf([...(transport ? [transport] : []), ...notify], config.folder),
     chowns: control?.group !== undefined || textOf(transport, "group") !== undefined,
+    handed,
     ...places(sockets, store?.use === "sqlite" ? textOf(store, "path") : undefined),
   };
 }
@@ -79,6 +85,7 @@ export function gatewayNeeds(config: ServerConfig): Needs {
       ]),
     ],
     chowns: false,
+    handed: undefined,
     ...own,
   };
 }
@@ -87,6 +94,16 @@ export function noGateway({ source }: ServerConfig): WkfsError {
   return new WkfsError("CONFIG_INVALID", `${source.locate([])}: there is no section "gateway"`, {
     hint: "Ask for the daemon alone with --role daemon.",
   });
+}
+
+function tcpPort({ config }: PluginUse): number {
+  return Number(config["port"] ?? 33_491);
+}
+
+/** As systemd.socket(5) wants it: an IPv6 address in brackets. */
+function tcpAddress(use: PluginUse): string {
+  const host = (textOf(use, "host") ?? "127.0.0.1").replace(/^\[(.*)\]$/, "$1");
+  return `${host.includes(":") ? `[${host}]` : host}:${tcpPort(use)}`;
 }
 
 /** Rights in the kernel's packet filter. A plugin that is not ours may be a packet filter too. */

@@ -68,6 +68,7 @@ describe.skipIf(analyze.missing)(`a systemd unit${analyze.because}`, () => {
   it.each([
     ["daemon", "as it is proposed", {}],
     ["daemon", "and tells this host's log", { notify: [{ use: "syslog" }] }],
+    ["daemon", "over TCP", { transport: OVER_TCP }],
     ["gateway", "as it is proposed", {}],
     ["gateway", "open to everybody", { gateway: { ...SERVER.gateway, listen: "0.0.0.0:8080" } }],
     ["gateway", "over TCP", { transport: OVER_TCP }],
@@ -78,7 +79,6 @@ describe.skipIf(analyze.missing)(`a systemd unit${analyze.because}`, () => {
 
   // What SECURITY.md says of these.
   it.each([
-    ["over TCP", { transport: OVER_TCP }, 1.7],
     ["that sends mail", { notify: [MAIL] }, 1.9],
     [
       "with iptables, over TCP, that sends mail",
@@ -103,9 +103,16 @@ describe("a systemd unit", () => {
     expect(await unit("daemon", { firewall: [{ use: "iptables", ipset: "never" }] })).toMatch(
       /^AmbientCapabilities=CAP_NET_ADMIN$/m,
     );
-    const tcp = await unit("daemon", { transport: { ...OVER_TCP, port: 991 } });
-    expect(tcp).toMatch(/^CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE$/m);
-    expect(tcp).toMatch(/^IPAddressAllow=localhost$/m);
+    const overTcp = { transport: { ...OVER_TCP, host: "::1", port: 991 } };
+    const tcp = await unit("daemon", overTcp);
+    expect(tcp).toMatch(/^CapabilityBoundingSet=CAP_NET_ADMIN$/m);
+    expect(tcp).toMatch(/^RestrictAddressFamilies=AF_UNIX AF_NETLINK$/m);
+    expect(tcp).toMatch(/^IPAddressDeny=any$/m);
+    expect(tcp).not.toContain("IPAddressAllow");
+    const socket = (await definitions("systemd", overTcp)).find(({ path }) => path.endsWith("/wkfs-daemon.socket"));
+    expect(socket!.text).toMatch(/^ListenStream=\[::1\]:991$/m);
+    expect((await definitions("systemd")).map(({ path }) => path)).not.toContain(socket!.path);
+    expect((await definitions("openrc", overTcp))[0]!.text).toContain("^cap_net_bind_service");
     expect(tcp).toContain(
       `LoadCredential=${credentialName("/etc/wkfs/transport.secret")}:/etc/wkfs/transport.secret\n`,
     );
@@ -196,7 +203,7 @@ describe("wkfs service install", () => {
     expect(await install()).toMatchObject({ code: 0, written: [], unchanged: paths });
     const recorded = await installedFiles(folder);
     expect(recorded.map(({ path }) => path)).toEqual(paths);
-    expect(await Promise.all(recorded.map(isAsWritten))).toEqual([true, true, true]);
+    expect(await Promise.all(recorded.map(isAsWritten))).toEqual(paths.map(() => true));
 
     await writeFile(paths[0]!, "[Service]\n# mine\n");
     expect(await isAsWritten(recorded[0]!)).toBe(false);

@@ -40,15 +40,24 @@ export function systemdServer(
   roles: readonly ("daemon" | "gateway")[],
 ): Definition[] {
   const units = { daemon: daemonUnit, gateway: gatewayUnit };
+  const handed = roles.includes("daemon") ? daemonNeeds(config, { handsOver: true }).handed : undefined;
   return [
     ...roles.map((role) => ({
       path: `${UNITS}/${NAMES[role]}.service`,
       text: units[role](config, command),
       mode: 0o644,
     })),
+    ...(handed === undefined
+      ? []
+      : [{ path: `${UNITS}/${NAMES.daemon}.socket`, text: socketUnit(handed), mode: 0o644 }]),
     { path: "/etc/sysusers.d/wkfs.conf", text: SYSUSERS, mode: 0o644 },
   ];
 }
+
+const HANDED_OVER = `# systemd listens for it, so that it need not be allowed to.
+Wants=${NAMES.daemon}.socket
+After=${NAMES.daemon}.socket
+`;
 
 const SYSUSERS = `# The users of wkfs. The daemon is in the gateway's group, not the other way round: its control socket and its store are
 # not for the gateway.
@@ -57,8 +66,32 @@ u ${DAEMON_USER} - "wkfs daemon"
 m ${DAEMON_USER} ${GATEWAY_USER}
 `;
 
+/**
+ * Where the gateway asks. Who connects is not to start the daemon, which may have ended because nobody confirmed its guard: so the
+ * socket lives no longer than the service.
+ */
+function socketUnit(address: string): string {
+  return `# Written by \`wkfs service print\` for this configuration: print it anew when transport changes.
+[Unit]
+Description=wkfs daemon: where the gateway asks
+DefaultDependencies=no
+BindsTo=${NAMES.daemon}.service
+Before=shutdown.target
+Conflicts=shutdown.target
+# It is there anew with every start of the service, which tries for ever.
+StartLimitIntervalSec=0
+
+[Socket]
+ListenStream=${address}
+FileDescriptorName=localhost-tcp
+Backlog=1024
+IPAddressDeny=any
+IPAddressAllow=localhost
+`;
+}
+
 function daemonUnit(config: ServerConfig, command: Command): string {
-  const needs = daemonNeeds(config);
+  const needs = daemonNeeds(config, { handsOver: true });
   return `# Written by \`wkfs service print\` for this configuration: print it anew when firewall, transport, store, control or notify change.
 [Unit]
 Description=${DESCRIPTIONS.daemon}
@@ -71,7 +104,7 @@ After=nftables.service netfilter-persistent.service iptables.service ip6tables.s
 Before=network-pre.target shutdown.target
 Wants=network-pre.target
 Conflicts=shutdown.target
-# It is to run whatever it costs: it tries again for ever.
+${needs.handed === undefined ? "" : HANDED_OVER}# It is to run whatever it costs: it tries again for ever.
 StartLimitIntervalSec=0
 
 [Service]
