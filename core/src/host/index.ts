@@ -2,5 +2,6 @@
 export { folderFault, strangerFault } from "./folder.ts";
 export { groupId } from "./group.ts";
 export { handedSocket } from "./handed-socket.ts";
+export { type RelayTarget, relayTo, relayWords } from "./relay.ts";
 export { type SocketPlace, listenAt } from "./socket-place.ts";
 export { ServiceManager } from "../lifecycle/service-manager.ts";
