@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type CommandResult, NetworkNamespace, whyNoKernel } from "@wkfs/core/testing";
 import { describe, expect, it } from "vitest";
 import { ADMIN, type PacketFilter, iptables, nftables, picture } from "./support/packet-filter.ts";
-import { type Instance, type Role, SERVER, Site } from "./support/site.ts";
+import { CLIENT, type Instance, type Role, SERVER, Site } from "./support/site.ts";
 
 const CLI = fileURLToPath(new URL("../cli/bin/run.js", import.meta.url));
 const target = { host: SERVER.ipv4, port: 2222 };
@@ -20,6 +20,35 @@ const ADMIN_IPTABLES = [
   ["iptables", "-P", "FORWARD", "DROP"],
   ["ip6tables", "-A", "OUTPUT", "-p", "udp", "--dport", "9", "-j", "DROP"],
 ];
+
+/** An administrator whose rules drop by default, and who lets the rule for the protected port be taken out from between others. */
+const TAKE_OUT = {
+  iptables: {
+    rules: [
+      ["iptables", "-A", "INPUT", "-i", "lo", "-j", "ACCEPT"],
+      ["iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"],
+      ["iptables", "-A", "INPUT", "-p", "tcp", "--dport", "9", "-j", "DROP"],
+      ["iptables", "-A", "INPUT", "-p", "tcp", "--dport", "2222", "-j", "ACCEPT"],
+      ["iptables", "-A", "INPUT", "-p", "tcp", "--dport", "8080", "-j", "ACCEPT"],
+      ["iptables", "-P", "INPUT", "DROP"],
+    ],
+    firewall: [{ use: "iptables", mode: "allow", position: 3, takeOut: ["-p tcp -m tcp --dport 2222 -j ACCEPT"] }],
+    rule: "\n-A INPUT -p tcp -m tcp --dport 2222 -j ACCEPT\n",
+  },
+  nftables: {
+    rules: [
+      [
+        "nft",
+        `add table inet filter; add chain inet filter input { type filter hook input priority 0; policy drop; };
+        add rule inet filter input iifname "lo" accept; add rule inet filter input ct state established,related accept;
+        add rule inet filter input meta l4proto { icmp, icmpv6 } accept; add rule inet filter input tcp dport 9 counter drop;
+        add rule inet filter input tcp dport 2222 accept; add rule inet filter input tcp dport 8080 accept`,
+      ],
+    ],
+    firewall: [{ use: "nftables", mode: "allow", position: 3, takeOut: ["tcp dport 2222 accept"] }],
+    rule: "\t\ttcp dport 2222 accept\n",
+  },
+} as const;
 
 /** A host with an administrator's rules, one connection that stands, and wkfs configured and not active. */
 class Activation implements AsyncDisposable {
@@ -36,7 +65,11 @@ class Activation implements AsyncDisposable {
     this.before = before;
   }
 
-  static async of(filter: PacketFilter, rules = ADMIN, firewall?: object[]): Promise<Activation> {
+  static async of(
+    filter: PacketFilter,
+    rules: readonly (readonly string[])[] = ADMIN,
+    firewall?: readonly object[],
+  ): Promise<Activation> {
     const site = await Site.create(filter);
     for (const argv of rules) await site.server.run(...argv);
     const more = { control: { path: join(site.folder, "control.sock") }, ...(firewall && { firewall }) };
@@ -181,6 +214,37 @@ for (const filter of [iptables, nftables]) {
           stderr: /Error: .*rebooted before anybody confirmed.*\nHint: .*wkfs activate/,
         });
         expect(await picture(rebooted)).toBe(clean);
+      });
+
+      it("leaves rules where they are that a confirmed daemon would take out", async () => {
+        const { rules, firewall, rule } = TAKE_OUT[filter.name];
+        await using own = await Activation.of(filter, rules, firewall);
+        const { endSession } = await own.activate();
+        const { daemon, gateway } = await own.start();
+        expect(await own.reach()).toBe("silent");
+        expect(await picture(own.site.server)).toContain(rule);
+        endSession();
+        await Promise.all([daemon.end("SIGKILL"), gateway.end("SIGKILL")]);
+        expect(Date.now()).toBeLessThan(own.until);
+        await own.timerEnded();
+        await expectAsBefore(own);
+      });
+
+      it("puts rules back to their places that a confirmed daemon took out, however that ended", async () => {
+        const { rules, firewall, rule } = TAKE_OUT[filter.name];
+        await using own = await Activation.of(filter, rules, firewall);
+        expect(own.before).toContain(rule);
+        await own.activate("--confirm", "console", "--within", "10m");
+        const { daemon } = await own.start();
+        expect(await picture(own.site.server)).toContain(rule);
+        expect((await own.site.knock(own.instance)).code).toBe(0);
+        expect(await own.wkfs("confirm")).toMatchObject({ code: 0 });
+        expect(await picture(own.site.server)).not.toContain(rule);
+        expect(await own.reach()).toBe("open");
+        expect(await own.site.prober.tcp({ ...target, from: CLIENT.other4 })).toBe("silent");
+        await daemon.end("SIGKILL");
+        expect(await own.wkfs("uninstall", "--no-purge")).toMatchObject({ code: 0, stderr: "" });
+        await expectAsBefore(own);
       });
 
       it("is open for good after a knock and `wkfs confirm`; panic and uninstall take it", async () => {

@@ -53,6 +53,23 @@ systemdSuite("services as wkfs writes them", () => {
     });
   }
 
+  it("mail leaves by a relay, from a daemon that may make no IP socket", async () => {
+    const port = 2525;
+    const mail = { use: "smtp-email", host: CLIENT.ipv4, port, from: "wkfs@example.org", to: ["ops@example.org"] };
+    await using served = await Served.start(nftables, TCP, { start: false, config: { notify: [mail] } });
+    const { host, site } = served;
+    const server = await site.mailServer(port);
+    await host.run("systemctl", "start", "wkfs-daemon", "wkfs-gateway");
+    expect(await host.property("wkfs-daemon", "RestrictAddressFamilies")).toBe("AF_NETLINK AF_UNIX");
+    expect(await site.knock(served.instance)).toMatchObject({ code: 0 });
+    await server.says(/^To: ops@example\.org[^]*tcp\/2222/m);
+    // It is the daemon's alone, and ends with it.
+    const socket = `/run/wkfs-relay-${CLIENT.ipv4}-${port}.sock`;
+    expect(await host.run("stat", "--format", "%U %a", socket)).toBe("wkfs 600\n");
+    await host.run("systemctl", "stop", "wkfs-daemon");
+    expect((await host.run("systemctl", "list-units", "--no-legend", "wkfs-relay-*")).trim()).toBe("");
+  });
+
   it("a reload takes a new configuration over, and leases stay; a wrong one changes nothing", async () => {
     await using served = await Served.start(nftables, UNIX);
     const { host, site } = served;
@@ -97,7 +114,7 @@ systemdSuite("services as wkfs writes them", () => {
   });
 
   it("a daemon that hangs or dies is started anew, and one that a wrong configuration ends is not", async () => {
-    await using served = await Served.start(nftables, UNIX, { dropIn: "WatchdogSec=3\\n" });
+    await using served = await Served.start(nftables, TCP, { dropIn: "WatchdogSec=3\\n" });
     const { host, site } = served;
     await site.knock(served.instance);
     await host.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "wkfs-daemon");
@@ -110,6 +127,10 @@ systemdSuite("services as wkfs writes them", () => {
 
     await served.put("wkfs.yaml", "{}");
     expect((await host.exec(["systemctl", "restart", "wkfs-daemon"])).code).not.toBe(0);
+    expect(await host.property("wkfs-daemon", "ActiveState")).toBe("failed");
+    // Who asks at the socket does not start it.
+    expect(await site.knock(served.instance)).toMatchObject({ code: 3 });
+    expect(await host.property("wkfs-daemon.socket", "ActiveState")).toBe("inactive");
     expect(await host.property("wkfs-daemon", "ActiveState")).toBe("failed");
     // The guard stands without it.
     expect(await site.prober.tcp({ ...PORT, from: CLIENT.other4 })).not.toBe("open");

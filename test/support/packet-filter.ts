@@ -8,7 +8,7 @@ export interface HeldLease {
 
 /** What the tests of the main job need to know of a packet filter: they run on each. */
 export interface PacketFilter {
-  readonly name: string;
+  readonly name: "iptables" | "nftables";
   readonly programs: readonly string[];
   /** The program that leases are written with. */
   readonly writer: string;

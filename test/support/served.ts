@@ -131,20 +131,20 @@ export class Served implements AsyncDisposable {
   }
 }
 
-/** `describe`, where there can be such a server; else everything is skipped, with the reason in its title, or an error where tests are mandatory. */
-export function systemdSuite(name: string, body: () => void): void {
-  const kernel = onKernel(
-    { describe, it },
-    "nft",
-    "iptables",
-    "ipset",
-    "systemctl",
-    "systemd-notify",
-    "systemd-sysusers",
-  );
-  const lack = whyNoSystemd();
-  if (lack !== undefined && process.env["WKFS_REQUIRE_KERNEL"] === "1")
-    throw new WkfsError("HOST_UNSUPPORTED", `WKFS_REQUIRE_KERNEL=1, but ${lack}`);
-  if (lack === undefined) kernel.describe(`${name}, under the real systemd:`, body);
-  else describe.skip(`${name}, under the real systemd (skipped: ${lack}):`, body);
-}
+const { describe: onHost } = onKernel(
+  { describe, it },
+  "nft",
+  "iptables",
+  "ipset",
+  "systemctl",
+  "systemd-notify",
+  "systemd-sysusers",
+);
+const lack = whyNoSystemd();
+if (lack !== undefined && process.env["WKFS_REQUIRE_KERNEL"] === "1")
+  throw new WkfsError("HOST_UNSUPPORTED", `WKFS_REQUIRE_KERNEL=1, but ${lack}`);
+const suite = lack === undefined ? onHost : describe.skip;
+
+/** A suite where there can be such a server; else all of it is skipped, with the reason in its title, or an error where tests are mandatory. */
+export const systemdSuite: typeof onHost = (name, body) =>
+  suite(`${name}, under the real systemd${lack === undefined ? "" : ` (skipped: ${lack})`}:`, body);

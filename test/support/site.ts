@@ -12,6 +12,7 @@ import { type HeldLease, type PacketFilter, iptables } from "./packet-filter.ts"
 
 const CLI = fileURLToPath(new URL("../../cli/bin/run.js", import.meta.url));
 const PROBER = fileURLToPath(new URL("prober.mjs", import.meta.url));
+const MAIL_SINK = fileURLToPath(new URL("mail-sink.mjs", import.meta.url));
 
 /** Addresses of the server, and of the client's host; the first of each family is the one it knocks from. */
 export const SERVER = { ipv4: "10.91.0.1", ipv6: "fd91::1", ipv6b: "2001:db8::1" } as const;
@@ -205,6 +206,15 @@ export class Site implements AsyncDisposable {
       ...result,
       json: result.stdout.startsWith("{") ? (JSON.parse(result.stdout) as Record<string, unknown>) : {},
     };
+  }
+
+  /** A mail server on the client's host, which says each mail that it takes. */
+  async mailServer(port: number): Promise<Role> {
+    const server = new Role(
+      this.client.spawn([process.execPath, MAIL_SINK, String(port)], { stdio: ["ignore", "pipe", "pipe"] }),
+    );
+    await server.says("ready");
+    return server;
   }
 
   /** Starts any command of wkfs on the client's host. */

@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { WkfsError } from "@wkfs/core";
 import type { PluginUse, ServerConfig } from "@wkfs/core/config";
+import type { RelayTarget } from "@wkfs/core/host";
 
 /** What a role needs of the host, by its configuration. Nothing else is granted. */
 export interface Needs {
@@ -17,6 +18,10 @@ export interface Needs {
   readonly writes: readonly string[];
   /** Whether it gives a socket of its own to a group. */
   readonly chowns: boolean;
+  /** Where the service manager listens for it: `127.0.0.1:33491`. */
+  readonly handed: string | undefined;
+  /** What it reaches by relays of the service manager's, and not by IP sockets of its own. */
+  readonly relays: readonly RelayTarget[];
 }
 
 /** Keys of bundled plugins that name secret files. */
@@ -26,14 +31,23 @@ const SECRETS: Readonly<Record<string, readonly string[]>> = {
   webhook: ["secret", "token", "urlFile"],
 };
 
-export function daemonNeeds(config: ServerConfig): Needs {
+/** `handsOver`: whether the service manager can have sockets in its place: hand over one that listens, and lead to other hosts. */
+export function daemonNeeds(config: ServerConfig, { handsOver }: { readonly handsOver: boolean }): Needs {
   const { firewall, transport, store, notify, control } = config;
   const uses = [...firewall, ...(transport ? [transport] : []), ...(store ? [store] : []), ...notify];
   const sockets = [control?.path, textOf(transport, "path")].filter((path) => path !== undefined);
   const capabilities = new Set(firewall.flatMap(capabilitiesOf));
-  if (transport?.use === "localhost-tcp" && Number(transport.config["port"] ?? 33_491) < 1024)
+  const handed = handsOver && transport?.use === "localhost-tcp" ? tcpAddress(transport) : undefined;
+  if (handed === undefined && transport?.use === "localhost-tcp" && tcpPort(transport) < 1024)
     capabilities.add("CAP_NET_BIND_SERVICE");
-  const ip = widest(uses.map(reachOf));
+  // Whom an open socket speaks with is for the service manager to say, who opened it.
+  const relayed = new Map<PluginUse, RelayTarget>();
+  for (const use of handsOver ? notify : []) {
+    const target = targetOf(use);
+    if (target !== undefined) relayed.set(use, target);
+  }
+  const own = uses.filter((use) => !relayed.has(use) && (handed === undefined || use !== transport));
+  const ip = widest(own.map(reachOf));
   // The `set` match of iptables asks by a raw IPv4 socket.
   const inet = ip !== "nobody" || capabilities.has("CAP_NET_RAW");
   return {
@@ -43,6 +57,8 @@ export function daemonNeeds(config: ServerConfig): Needs {
     secrets: secretsOf([...(transport ? [transport] : []), ...notify], config.folder),
     // The socket of unix-socket is the gateway's group's, also where nobody says so.
     chowns: control?.group !== undefined || transport?.use === "unix-socket",
+    handed,
+    relays: [...new Map([...relayed.values()].map((target) => [JSON.stringify(target), target])).values()],
     ...places(sockets, store?.use === "sqlite" ? textOf(store, "path") : undefined),
   };
 }
@@ -80,6 +96,8 @@ export function gatewayNeeds(config: ServerConfig): Needs {
       ]),
     ],
     chowns: false,
+    handed: undefined,
+    relays: [],
     ...own,
   };
 }
@@ -88,6 +106,37 @@ export function noGateway({ source }: ServerConfig): WkfsError {
   return new WkfsError("CONFIG_INVALID", `${source.locate([])}: there is no section "gateway"`, {
     hint: "Ask for the daemon alone with --role daemon.",
   });
+}
+
+/** The one place that a notifier connects to; undefined where there is none, or nobody can know. */
+function targetOf({ use, config }: PluginUse): RelayTarget | undefined {
+  const target = (host: string, port: number) => ({ host: host.replaceAll(/^\[|\]$/g, ""), port });
+  switch (use) {
+    case "smtp-email":
+      return target(String(config["host"]), Number(config["port"] ?? 587));
+    case "webhook": {
+      const url = URL.parse(String(config["url"] ?? ""));
+      return url === null
+        ? undefined
+        : target(url.hostname, Number(url.port) || (url.protocol === "https:" ? 443 : 80));
+    }
+    case "syslog": {
+      const [, host, port] = /^(?:tcp|tls):\/\/(.+):(\d+)$/.exec(String(config["to"] ?? "")) ?? [];
+      return host === undefined ? undefined : target(host, Number(port));
+    }
+    default:
+      return undefined;
+  }
+}
+
+function tcpPort({ config }: PluginUse): number {
+  return Number(config["port"] ?? 33_491);
+}
+
+/** As systemd.socket(5) wants it: an IPv6 address in brackets. */
+function tcpAddress(use: PluginUse): string {
+  const host = (textOf(use, "host") ?? "127.0.0.1").replace(/^\[(.*)\]$/, "$1");
+  return `${host.includes(":") ? `[${host}]` : host}:${tcpPort(use)}`;
 }
 
 /** Rights in the kernel's packet filter. A plugin that is not ours may be a packet filter too. */

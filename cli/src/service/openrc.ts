@@ -18,7 +18,7 @@ type Half = "daemon" | "gateway";
 export function openrcServer(config: ServerConfig, command: Command, roles: readonly Half[]): Definition[] {
   return roles.map((role) => ({
     path: `/etc/init.d/${NAMES[role]}`,
-    text: script(role, command, role === "daemon" ? daemonNeeds(config) : gatewayNeeds(config)),
+    text: script(role, command, role === "daemon" ? daemonNeeds(config, { handsOver: false }) : gatewayNeeds(config)),
     mode: 0o755,
   }));
 }

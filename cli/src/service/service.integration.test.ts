@@ -57,36 +57,62 @@ async function run(name: string, text: string, ...argv: string[]) {
 const [analyze, xmllint, shellcheck] = [lack("systemd-analyze"), lack("xmllint"), lack("shellcheck")];
 
 describe.skipIf(analyze.missing)(`a systemd unit${analyze.because}`, () => {
-  async function exposure(role: Role, change: object): Promise<number> {
-    const argv = ["systemd-analyze", "security", "--offline=true", "--no-pager"];
-    const { stdout, stderr } = await run(`wkfs-${role}.service`, await unit(role, change), ...argv);
-    const [, score] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? [];
-    expect(stderr).toBe("");
-    return Number(score);
+  /** The exposure of each service that is written for a configuration, by its name. */
+  async function exposures(change: object): Promise<Record<string, number>> {
+    const found: Record<string, number> = {};
+    for (const { path, text } of await definitions("systemd", change)) {
+      const [, name] = /\/([^/]+)\.service$/.exec(path) ?? [];
+      if (name === undefined) continue;
+      const argv = ["systemd-analyze", "security", "--offline=true", "--no-pager"];
+      const { stdout, stderr } = await run(`${name}.service`, text, ...argv);
+      const [, score] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? [];
+      expect(stderr).toBe("");
+      found[name] = Number(score);
+    }
+    return found;
   }
-
-  it.each([
-    ["daemon", "as it is proposed", {}],
-    ["daemon", "and tells this host's log", { notify: [{ use: "syslog" }] }],
-    ["gateway", "as it is proposed", {}],
-    ["gateway", "open to everybody", { gateway: { ...SERVER.gateway, listen: "0.0.0.0:8080" } }],
-    ["gateway", "over TCP", { transport: OVER_TCP }],
-    ["gateway", "behind a socket", { gateway: { ...SERVER.gateway, listen: "unix:/run/wkfs-gateway/http.sock" } }],
-  ] as const)(`of the %s %s is exposed by 1.5 at most`, async (role, _how, change) => {
-    expect(await exposure(role, change)).toBeLessThanOrEqual(1.5);
-  });
+  const syslog = (to?: string) => ({ use: "syslog", ...(to !== undefined && { to }) });
 
   // What SECURITY.md says of these.
   it.each([
-    ["over TCP", { transport: OVER_TCP }, 1.7],
-    ["that sends mail", { notify: [MAIL] }, 1.9],
+    ["as it is proposed", {}, 1.4, {}],
+    ["and tells this host's log", { notify: [syslog()] }, 1.4, {}],
+    ["over TCP", { transport: OVER_TCP }, 1.3, {}],
+    ["with iptables without sets", { firewall: [{ use: "iptables", ipset: "never" }] }, 1.4, {}],
+    ["and sends mail", { notify: [MAIL] }, 1.4, { "wkfs-relay-mail.example.org-587": 1.1 }],
     [
-      "with iptables, over TCP, that sends mail",
-      { firewall: [{ use: "iptables" }], transport: OVER_TCP, notify: [MAIL] },
-      1.9,
+      "and tells whomever it can",
+      {
+        transport: OVER_TCP,
+        notify: [
+          { ...MAIL, host: "localhost", port: 25 },
+          { use: "webhook", url: "https://[2001:db8::1]/x" },
+          syslog("tls://log.example.org:6514"),
+        ],
+      },
+      1.3,
+      { "wkfs-relay-localhost-25": 0.9, "wkfs-relay-2001-db8--1-443": 1, "wkfs-relay-log.example.org-6514": 1.1 },
     ],
-  ] as const)(`of a daemon %s is exposed by as much as is documented`, async (_how, change, most) => {
-    expect(await exposure("daemon", change)).toBe(most);
+    ["open to everybody", { gateway: { ...SERVER.gateway, listen: "0.0.0.0:8080" } }, 1.4, { "wkfs-gateway": 1.3 }],
+    [
+      "behind a socket",
+      { gateway: { ...SERVER.gateway, listen: "unix:/run/wkfs-gateway/http.sock" } },
+      1.4,
+      { "wkfs-gateway": 0.8 },
+    ],
+  ] as const)("of a server %s is exposed by 1.5 at most", async (_how, change, daemon, others) => {
+    const found = await exposures(change);
+    expect(found).toMatchObject({ "wkfs-daemon": daemon, ...others });
+    for (const exposure of Object.values(found)) expect(exposure).toBeLessThanOrEqual(1.5);
+  });
+
+  it.each([
+    ["with iptables", { firewall: [{ use: "iptables" }] }, 1.8],
+    ["with iptables, over TCP", { firewall: [{ use: "iptables" }], transport: OVER_TCP }, 1.7],
+    ["that tells nobody knows whom", { notify: [{ use: "webhook", urlFile: "hook" }] }, 1.9],
+    ["that sends datagrams", { notify: [syslog("udp://log.example.org:514")] }, 1.9],
+  ] as const)("of a daemon %s is exposed by as much as is documented", async (_how, change, most) => {
+    expect((await exposures(change))["wkfs-daemon"]).toBe(most);
   });
 });
 
@@ -103,14 +129,25 @@ describe("a systemd unit", () => {
     expect(await unit("daemon", { firewall: [{ use: "iptables", ipset: "never" }] })).toMatch(
       /^AmbientCapabilities=CAP_NET_ADMIN$/m,
     );
-    const tcp = await unit("daemon", { transport: { ...OVER_TCP, port: 991 } });
-    expect(tcp).toMatch(/^CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE$/m);
-    expect(tcp).toMatch(/^IPAddressAllow=localhost$/m);
+    const overTcp = { transport: { ...OVER_TCP, host: "::1", port: 991 } };
+    const tcp = await unit("daemon", overTcp);
+    expect(tcp).toMatch(/^CapabilityBoundingSet=CAP_NET_ADMIN$/m);
+    expect(tcp).toMatch(/^RestrictAddressFamilies=AF_UNIX AF_NETLINK$/m);
+    expect(tcp).toMatch(/^IPAddressDeny=any$/m);
+    expect(tcp).not.toContain("IPAddressAllow");
+    const socket = (await definitions("systemd", overTcp)).find(({ path }) => path.endsWith("/wkfs-daemon.socket"));
+    expect(socket!.text).toMatch(/^ListenStream=\[::1\]:991$/m);
+    expect((await definitions("systemd")).map(({ path }) => path)).not.toContain(socket!.path);
+    expect((await definitions("openrc", overTcp))[0]!.text).toContain("^cap_net_bind_service");
     expect(tcp).toContain(
       `LoadCredential=${credentialName("/etc/wkfs/transport.secret")}:/etc/wkfs/transport.secret\n`,
     );
-    expect(await unit("daemon", { notify: [MAIL] })).not.toContain("IPAddress");
-    expect(await unit("daemon", { notify: [{ ...MAIL, host: "localhost" }] })).toMatch(/^IPAddressAllow=localhost$/m);
+    const udp = { use: "syslog", to: "udp://log.example.org:514" };
+    expect(await unit("daemon", { notify: [udp] })).not.toContain("IPAddress");
+    const mails = await unit("daemon", { notify: [MAIL] });
+    expect(mails).toMatch(/^RestrictAddressFamilies=AF_UNIX AF_NETLINK$/m);
+    expect(mails).toMatch(/^IPAddressDeny=any$/m);
+    expect(await unit("daemon", { notify: [MAIL, MAIL] })).toBe(mails);
     expect(await unit("daemon", { notify: [{ use: "webhook", urlFile: "hook" }] })).toContain(":/etc/wkfs/hook\n");
     const gateway = await unit("gateway");
     expect(gateway).toMatch(/^CapabilityBoundingSet=$/m);
@@ -196,7 +233,7 @@ describe("wkfs service install", () => {
     expect(await install()).toMatchObject({ code: 0, written: [], unchanged: paths });
     const recorded = await installedFiles(folder);
     expect(recorded.map(({ path }) => path)).toEqual(paths);
-    expect(await Promise.all(recorded.map(isAsWritten))).toEqual([true, true, true]);
+    expect(await Promise.all(recorded.map(isAsWritten))).toEqual(paths.map(() => true));
 
     await writeFile(paths[0]!, "[Service]\n# mine\n");
     expect(await isAsWritten(recorded[0]!)).toBe(false);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Command, DESCRIPTIONS, type Definition, NAMES, argvOf } from "./definition.ts";
-import { quoted } from "./systemd.ts";
+import { quoted } from "./systemd-text.ts";
 
 /** A unit of a user's own service manager: `systemctl --user enable --now wkfs-client`. */
 export function systemdClient(command: Command): Definition[] {

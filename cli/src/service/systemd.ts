@@ -1,37 +1,14 @@
 import { type ServerConfig, credentialName } from "@wkfs/core/config";
+import { relayWords } from "@wkfs/core/host";
 import { type Command, DAEMON_USER, DESCRIPTIONS, type Definition, GATEWAY_USER, NAMES, argvOf } from "./definition.ts";
 import { type Needs, daemonNeeds, gatewayNeeds } from "./needs.ts";
+import { relayPath, relayUnits } from "./relay.ts";
+import { HARDENING, quoted } from "./systemd-text.ts";
 
 const UNITS = "/etc/systemd/system";
 
-/** What no half of wkfs needs. `systemd-analyze security` counts it; systemd.exec(5) describes it. */
-const HARDENING = `# Node compiles while it runs: without MemoryDenyWriteExecute=.
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-PrivateMounts=yes
-DevicePolicy=closed
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectControlGroups=yes
-ProtectProc=invisible
-ProcSubset=pid
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-RemoveIPC=yes
-KeyringMode=private
-UMask=0077
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM`;
+const CONFINED = `# Node compiles while it runs: without MemoryDenyWriteExecute=.
+${HARDENING}`;
 
 /** Units and users of the server's halves, with the rights that this configuration needs and no others. */
 export function systemdServer(
@@ -40,14 +17,28 @@ export function systemdServer(
   roles: readonly ("daemon" | "gateway")[],
 ): Definition[] {
   const units = { daemon: daemonUnit, gateway: gatewayUnit };
+  const sockets = roles.includes("daemon") ? socketsFor(daemonNeeds(config, { handsOver: true })) : [];
   return [
     ...roles.map((role) => ({
       path: `${UNITS}/${NAMES[role]}.service`,
       text: units[role](config, command),
       mode: 0o644,
     })),
+    ...sockets.map(([name, text]) => ({ path: `${UNITS}/${name}`, text, mode: 0o644 })),
     { path: "/etc/sysusers.d/wkfs.conf", text: SYSUSERS, mode: 0o644 },
   ];
+}
+
+/** The daemon starts without them too: Wants=, since a socket that ends must not end it. */
+function inPlace(needs: Needs): string {
+  const names = socketsFor(needs)
+    .map(([name]) => name)
+    .filter((name) => name.endsWith(".socket"))
+    .join(" ");
+  return `# systemd has these sockets in its place, so that it may make none.
+Wants=${names}
+After=${names}
+`;
 }
 
 const SYSUSERS = `# The users of wkfs. The daemon is in the gateway's group, not the other way round: its control socket and its store are
@@ -57,8 +48,40 @@ u ${DAEMON_USER} - "wkfs daemon"
 m ${DAEMON_USER} ${GATEWAY_USER}
 `;
 
+/** Units of what systemd has in the daemon's place. */
+function socketsFor({ handed, relays }: Needs): [name: string, text: string][] {
+  return [
+    ...(handed === undefined ? [] : [[`${NAMES.daemon}.socket`, socketUnit(handed)] as [string, string]]),
+    ...relays.flatMap((target) => relayUnits(target, NAMES.daemon)),
+  ];
+}
+
+/**
+ * Where the gateway asks. Who connects is not to start the daemon, which may have ended because nobody confirmed its guard: so the
+ * socket lives no longer than the service.
+ */
+function socketUnit(address: string): string {
+  return `# Written by \`wkfs service print\` for this configuration: print it anew when transport changes.
+[Unit]
+Description=wkfs daemon: where the gateway asks
+DefaultDependencies=no
+BindsTo=${NAMES.daemon}.service
+Before=shutdown.target
+Conflicts=shutdown.target
+# It is there anew with every start of the service, which tries for ever.
+StartLimitIntervalSec=0
+
+[Socket]
+ListenStream=${address}
+FileDescriptorName=localhost-tcp
+Backlog=1024
+IPAddressDeny=any
+IPAddressAllow=localhost
+`;
+}
+
 function daemonUnit(config: ServerConfig, command: Command): string {
-  const needs = daemonNeeds(config);
+  const needs = daemonNeeds(config, { handsOver: true });
   return `# Written by \`wkfs service print\` for this configuration: print it anew when firewall, transport, store, control or notify change.
 [Unit]
 Description=${DESCRIPTIONS.daemon}
@@ -71,7 +94,7 @@ After=nftables.service netfilter-persistent.service iptables.service ip6tables.s
 Before=network-pre.target shutdown.target
 Wants=network-pre.target
 Conflicts=shutdown.target
-# It is to run whatever it costs: it tries again for ever.
+${socketsFor(needs).length === 0 ? "" : inPlace(needs)}# It is to run whatever it costs: it tries again for ever.
 StartLimitIntervalSec=0
 
 [Service]
@@ -79,12 +102,12 @@ ${life(command, "daemon", needs)}
 # A queue that stands still for longer than any call of a plugin may take is a daemon that hangs.
 WatchdogSec=120
 # A guard on probation ends with the boot, which ProcSubset= hides.
-Environment=WKFS_BOOT_ID=%b
+Environment=WKFS_BOOT_ID=%b${needs.relays.length === 0 ? "" : `\nEnvironment=${quoted(`WKFS_RELAYS=${relayWords(needs.relays.map((target) => ({ ...target, path: relayPath(target) })))}`)}`}
 
 User=${DAEMON_USER}
 Group=${DAEMON_USER}
 ${rights(needs)}
-${needs.chowns ? `${HARDENING}\n# Its socket is given to a group.\nSystemCallFilter=fchownat chown lchown` : HARDENING}
+${needs.chowns ? `${CONFINED}\n# Its socket is given to a group.\nSystemCallFilter=fchownat chown lchown` : CONFINED}
 
 [Install]
 WantedBy=multi-user.target
@@ -107,7 +130,7 @@ WatchdogSec=60
 User=${GATEWAY_USER}
 Group=${GATEWAY_USER}
 ${needs.capabilities.length === 0 ? "PrivateUsers=yes\n" : ""}${rights(needs)}
-${HARDENING}
+${CONFINED}
 
 [Install]
 WantedBy=multi-user.target
@@ -151,10 +174,4 @@ function rights({ capabilities, families, ip, secrets, runtime, state, writes }:
     // These files may be root's alone.
     ...secrets.map((path) => `LoadCredential=${credentialName(path)}:${path}`),
   ].join("\n");
-}
-
-/** A word of a command line as systemd.service(5) reads it. */
-export function quoted(word: string): string {
-  const escaped = word.replaceAll("%", "%%").replaceAll("$", "$$$$");
-  return /^[\w./:@%$+=-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll(/["\\]/g, "\\$&")}"`;
 }

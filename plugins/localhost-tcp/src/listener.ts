@@ -1,5 +1,6 @@
-import { type Server, type Socket, createServer } from "node:net";
+import { type AddressInfo, type Server, type Socket, createServer } from "node:net";
 import { type Clock, type GrantHandler, type Logger, WkfsError, messageOf } from "@wkfs/core";
+import { handedSocket } from "@wkfs/core/host";
 import { type LocalhostTcpConfig, addressOf } from "./config.ts";
 import { type Answer, Connection, type ConnectionTerms, type Phase } from "./connection.ts";
 import { VERSION } from "./frames.ts";
@@ -10,6 +11,8 @@ import type { ListeningSide } from "./transport.ts";
 
 /** Refused peers are told of in the log once in this time, in milliseconds: anyone here can knock. */
 const REFUSAL_PAUSE = 60_000;
+/** The name of the socket that the service manager may have opened for us. */
+const HANDED = "localhost-tcp";
 /** Connections that the kernel holds ready: in a burst, who finds no place tries again after a second. */
 const BACKLOG = 1024;
 
@@ -51,12 +54,17 @@ export class Listener implements ListeningSide {
     };
   }
 
-  /** Resolves with the address when peers can connect. Throws `TRANSPORT_FAILED`. */
+  /**
+   * Resolves with the address when peers can connect. Throws `TRANSPORT_FAILED`. Where the service manager hands the socket over, this
+   * process needs no right to make one, and nobody else can take the port while it does not run.
+   */
   async open(): Promise<string> {
     const { host, port } = this.#config;
     const listening = Promise.withResolvers<void>();
     this.#server.once("error", listening.reject);
-    this.#server.listen({ host, port, backlog: BACKLOG, exclusive: true }, listening.resolve);
+    const fd = handedSocket(HANDED);
+    if (fd === undefined) this.#server.listen({ host, port, backlog: BACKLOG, exclusive: true }, listening.resolve);
+    else this.#server.listen({ fd, exclusive: true }, BACKLOG, listening.resolve);
     try {
       await listening.promise;
     } catch (cause) {
@@ -67,8 +75,19 @@ export class Listener implements ListeningSide {
     }
     this.#server.off("error", listening.reject);
     this.#server.on("error", (error) => this.#log.error({ error: error.message }, "cannot take connections"));
-    const address = this.#server.address();
-    return addressOf(host, typeof address === "object" && address !== null ? address.port : port);
+    const address = this.#server.address() as AddressInfo;
+    if (fd !== undefined && (address.address !== host || address.port !== port)) {
+      this.#server.close();
+      const other = addressOf(address.address, address.port);
+      throw new WkfsError(
+        "TRANSPORT_FAILED",
+        `the service manager listens on ${other}, not on ${addressOf(host, port)}`,
+        {
+          hint: "Its socket is that of a former configuration: `wkfs service install`, then `systemctl daemon-reload` and a restart.",
+        },
+      );
+    }
+    return addressOf(host, address.port);
   }
 
   async close(): Promise<void> {

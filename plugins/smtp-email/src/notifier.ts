@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { type Notification, type Notifier, type PluginContext, WkfsError, isWkfsError } from "@wkfs/core";
+import { relayTo } from "@wkfs/core/host";
 import type { SmtpConfig } from "./config.ts";
 import { type Credentials, readCredentials } from "./credentials.ts";
 import { deliveryFailure, formsOf } from "./failure.ts";
@@ -51,7 +54,9 @@ export class SmtpNotifier implements Notifier {
     // A daemon that tells nobody, or has nothing to tell, does not load it.
     const { createTransport } = await import("nodemailer");
     const limit = timeout * 1000;
+    const relay = relayTo({ host, port });
     const transport = createTransport({
+      ...(relay !== undefined && { getSocket: connecting(relay, signal) }),
       host,
       port,
       secure,
@@ -86,6 +91,20 @@ export class SmtpNotifier implements Notifier {
     // Trying again would tell the others twice.
     this.#context.log.warn({ accepted: accepted.length, rejected }, "the mail server refused some of the recipients");
   }
+}
+
+/** What nodemailer takes in place of making a connection itself. */
+function connecting(path: string, signal: AbortSignal) {
+  return (_options: object, callback: (error: Error | null, made: object) => void): void => {
+    const connection = connect({ path });
+    once(connection, "connect", { signal }).then(
+      () => callback(null, { connection }),
+      (error: Error) => {
+        connection.destroy();
+        callback(error, {});
+      },
+    );
+  };
 }
 
 /**

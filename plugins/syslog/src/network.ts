@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { type Socket, connect as connectTcp, isIPv6 } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Clock } from "@wkfs/core";
+import { relayTo } from "@wkfs/core/host";
 import type { SyslogConfig, Target } from "./config.ts";
 
 /** Milliseconds in which the other host must say that nobody listens; later nobody hears it. */
@@ -59,10 +60,13 @@ export async function sendStream(
   end.throwIfAborted();
   const name = /^[\d.]+$/.test(host) || isIPv6(host) ? {} : { servername: host };
   const trust = ca === undefined ? {} : { ca };
+  const path = relayTo({ host, port });
+  // With a path the host is only whose certificate is looked at.
+  const place = path === undefined ? { host, port } : { host, port, path };
   const socket: Socket =
     kind === "tls"
-      ? connectTls({ host, port, minVersion: "TLSv1.2", rejectUnauthorized: true, ...name, ...trust })
-      : connectTcp({ host, port });
+      ? connectTls({ ...place, minVersion: "TLSv1.2", rejectUnauthorized: true, ...name, ...trust })
+      : connectTcp(place);
   const callOff = () => socket.destroy(new Error("called off"));
   end.addEventListener("abort", callOff, { once: true });
   const ended = Promise.withResolvers<void>();

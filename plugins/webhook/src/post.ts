@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { relayTo } from "@wkfs/core/host";
 import type { Endpoint } from "./endpoint.ts";
 import type { Message } from "./message.ts";
 
@@ -30,9 +31,12 @@ export async function post(
   end.throwIfAborted();
   const { url, token, key, ca } = endpoint;
   const body = Buffer.from(message.body);
+  const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+  const relay = relayTo({ host: url.hostname.replaceAll(/^\[|\]$/g, ""), port });
   const options = {
     method: "POST",
     agent: false,
+    ...(relay !== undefined && { socketPath: relay }),
     signal: end,
     headers: {
       ...message.headers,
