@@ -19,7 +19,7 @@ async function activate({ host }: Served, within: string, ...flags: string[]): P
   const { code, stdout, stderr } = await host.wkfs("activate", "--within", within, "--json", ...flags);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(JSON.parse(stdout)).toMatchObject({
-    started: true,
+    started: ["wkfs-daemon.service", "wkfs-gateway.service"],
     commands: [],
     timer: expect.stringMatching(/^wkfs-rescue-\w+\.timer of systemd$/) as string,
   });
