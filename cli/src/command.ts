@@ -15,6 +15,11 @@ export abstract class WkfsCommand extends Command {
     super.log(printable(message));
   }
 
+  /** A line with colours of ours; words of others in it are `printable` already. */
+  protected logStyled(line: string): void {
+    super.log(line);
+  }
+
   protected override async catch(error: Error): Promise<never> {
     // The end of `--help` and of `this.exit()`.
     if (error instanceof Errors.ExitError) throw error;
