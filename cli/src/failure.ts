@@ -1,6 +1,7 @@
 import * as Errors from "@oclif/core/errors";
 import { type ErrorCode, isWkfsError, messageOf } from "@wkfs/core";
 import { EXIT } from "./exit-codes.ts";
+import { printable } from "./printable.ts";
 
 /** An error as a command tells it: as text on stderr, as JSON on stdout, and as an exit code. */
 export interface Failure {
@@ -38,9 +39,9 @@ export function failureOf(error: unknown, command: string): Failure {
   return { code: "UNEXPECTED", message, hint, exit: EXIT.unexpected };
 }
 
-/** The lines for people. Line breaks in a message are kept. */
+/** The lines for people. Of control characters in a message, line breaks are kept. */
 export function failureText({ message, hint }: Pick<Failure, "message" | "hint">): string {
-  return hint === undefined ? `Error: ${message}` : `Error: ${message}\nHint: ${hint}`;
+  return printable(hint === undefined ? `Error: ${message}` : `Error: ${message}\nHint: ${hint}`);
 }
 
 export function failureJson({ code, message, hint }: Pick<Failure, "code" | "message" | "hint">): object {

@@ -1,3 +1,4 @@
+import * as Args from "@oclif/core/args";
 import * as Errors from "@oclif/core/errors";
 import * as Flags from "@oclif/core/flags";
 import { LONGEST, parseDuration } from "./duration.ts";
@@ -53,6 +54,16 @@ export const durationFlag = Flags.custom<number>({
     );
   },
 });
+
+/** Whom something is opened for or closed by hand, and which ports. */
+export const byHand = {
+  args: { address: Args.string({ required: true, description: "Address of the client." }) },
+  flags: {
+    ...daemonFlags,
+    tcp: portsFlag("TCP port; may be given several times."),
+    udp: portsFlag("UDP port; may be given several times."),
+  },
+};
 
 /** A moment of the past, in milliseconds since the epoch: a date, or how long ago. */
 export const sinceFlag = Flags.custom<number>({

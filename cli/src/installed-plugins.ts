@@ -65,17 +65,26 @@ export async function importPackage(plugin: Installed): Promise<AnyPlugin> {
   return imported;
 }
 
-/** Throws `PLUGIN_TIMEOUT` for code that waits for ever: Node would end the process as if all were well. */
+/**
+ * Throws `PLUGIN_TIMEOUT` for code that waits for ever: Node would end the process as if all were well. So would code that ends it, and a
+ * daemon that reloads with it: throws `PLUGIN_INVALID` in its place. One after the other.
+ */
 async function defaultExport(entry: string, said: string): Promise<unknown> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const hint = "This is a fault of the plugin: report it to its author.";
     reject(new WkfsError("PLUGIN_TIMEOUT", `${said} was not loaded within ${LOAD_LIMIT / 1000} s`, { hint }));
   }, LOAD_LIMIT);
+  const { exit } = process;
+  process.exit = (code) => {
+    const call = `process.exit(${code ?? ""})`;
+    throw refusal(`${said} calls ${call} when it is loaded`, "This is a fault of the plugin: report it to its author.");
+  };
   try {
     const loaded = import(pathToFileURL(entry).href) as Promise<{ readonly default?: unknown }>;
     return (await Promise.race([loaded, late])).default;
   } finally {
+    process.exit = exit;
     clearTimeout(timer);
   }
 }

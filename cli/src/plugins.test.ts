@@ -139,6 +139,19 @@ describe("plugins", () => {
     }
   });
 
+  it.each(["process.exit(0);", "const { exit } = process; await null; exit();"])(
+    "whose code ends the process are an error that names them: %s",
+    async (code) => {
+      const { exit } = process;
+      await install({ name: "wkfs-plugin-slack", code });
+      await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({
+        code: "PLUGIN_INVALID",
+        message: expect.stringMatching(/wkfs\.yaml:7 .*wkfs-plugin-slack 1\.0\.0 calls process\.exit\(0?\)/) as string,
+      });
+      expect(process.exit).toBe(exit);
+    },
+  );
+
   it("of which two could be meant are refused", async () => {
     await install({ name: "@a/wkfs-plugin-slack" }, { name: "@b/wkfs-plugin-slack" });
     await expect(loadPlugins(use("slack"), source, dataDir)).rejects.toMatchObject({ code: "PLUGIN_INVALID" });

@@ -1,8 +1,7 @@
-import * as Args from "@oclif/core/args";
 import type { Lease } from "@wkfs/core";
 import { WkfsCommand } from "../command.ts";
 import { exitCodesHelp } from "../exit-codes.ts";
-import { daemonFlags, portsFlag } from "../flags.ts";
+import { byHand } from "../flags.ts";
 
 export default class CloseCommand extends WkfsCommand {
   static override summary = "Close what is open for an address before its deadline.";
@@ -19,14 +18,8 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unreachable")}`;
       command: "<%= config.bin %> <%= command.id %> 192.0.2.7 --tcp 22",
     },
   ];
-  static override args = {
-    address: Args.string({ required: true, description: "Address of the client." }),
-  };
-  static override flags = {
-    ...daemonFlags,
-    tcp: portsFlag("TCP port; may be given several times."),
-    udp: portsFlag("UDP port; may be given several times."),
-  };
+  static override args = byHand.args;
+  static override flags = byHand.flags;
 
   async run(): Promise<{ readonly closed: readonly Lease[] }> {
     const { args, flags } = await this.parse(CloseCommand);

@@ -39,7 +39,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
     const { diagnose } = await import("../doctor/diagnose.ts");
     const wishes = { url: flags.url?.href, ca: flags.ca, testMail: flags["test-mail"] };
     const { findings, lines, well } = await diagnose(serverConfigPath(flags.config), this.config.dataDir, wishes);
-    for (const line of lines) this.log(line);
+    for (const line of lines) this.logStyled(line);
     if (!well) process.exitCode = EXIT.unexpected;
     return { findings };
   }

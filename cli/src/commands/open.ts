@@ -1,8 +1,7 @@
-import * as Args from "@oclif/core/args";
 import type { KnockOutcome } from "@wkfs/core";
 import { WkfsCommand } from "../command.ts";
 import { exitCodesHelp } from "../exit-codes.ts";
-import { daemonFlags, portsFlag, durationFlag } from "../flags.ts";
+import { byHand, durationFlag } from "../flags.ts";
 
 export default class OpenCommand extends WkfsCommand {
   static override summary = "Open protected ports for an address by hand, without a knock.";
@@ -19,13 +18,9 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unreachable", "refused", "partly
       command: "<%= config.bin %> <%= command.id %> 2001:db8::7 --tcp 22,5432 --udp 1194",
     },
   ];
-  static override args = {
-    address: Args.string({ required: true, description: "Address of the client." }),
-  };
+  static override args = byHand.args;
   static override flags = {
-    ...daemonFlags,
-    tcp: portsFlag("TCP port; may be given several times."),
-    udp: portsFlag("UDP port; may be given several times."),
+    ...byHand.flags,
     time: durationFlag({
       default: 600,
       description: "How long, in seconds or as 90s, 10m, 2h; no longer than protect.maxTime.",

@@ -346,4 +346,11 @@ describe("the report", () => {
     expect(coloured.map((line) => stripVTControlCharacters(line))).toEqual(plain);
     expect(reportLines(findings.slice(0, 1), true, false).at(-1)).toBe("All is well.");
   });
+
+  it.each([true, false])("has nothing of others that steers a terminal: %s", (terminal) => {
+    const hostile = { check: "mail", level: "error", what: "\u001B[2J250 ok", mend: "\u009B2J" } as const;
+    const lines = reportLines([hostile], terminal, false).join("\n");
+    expect(lines).toContain(String.raw`\x1b[2J250 ok`);
+    expect(lines).not.toMatch(/[\u001B\u009B]/);
+  });
 });

@@ -1,3 +1,4 @@
+import { printable } from "../printable.ts";
 import type { Finding, Level } from "./finding.ts";
 
 const SIGN: Readonly<Record<Level, string>> = { ok: "ok", note: "note", warning: "WARNING", error: "ERROR" };
@@ -6,13 +7,13 @@ const COLOUR: Readonly<Record<Level, number>> = { ok: 32, note: 34, warning: 33,
 
 /**
  * On a terminal findings stand under the names of their checks; in a pipe each is a line of its own, whose columns, check,
- * level, what and how to mend it, are parted by tabs.
+ * level, what and how to mend it, are parted by tabs. What others said steers no terminal.
  */
 export function reportLines(findings: readonly Finding[], terminal: boolean, colour: boolean): string[] {
   if (!terminal)
     return findings.map(({ check, level, what, mend }) =>
       [check, level, what, ...(mend === undefined ? [] : [mend])]
-        .map((cell) => cell.replaceAll(/[\t\n]+/g, " "))
+        .map((cell) => printable(cell.replaceAll(/[\t\n]+/g, " ")))
         .join("\t"),
     );
   const lines: string[] = [];
@@ -20,8 +21,8 @@ export function reportLines(findings: readonly Finding[], terminal: boolean, col
     lines.push(check);
     for (const { level, what, mend } of found) {
       const sign = SIGN[level].padEnd(8);
-      lines.push(`  ${colour ? `\u001B[${COLOUR[level]}m${sign}\u001B[0m` : sign}${what}`);
-      if (mend !== undefined) lines.push(`          → ${mend}`);
+      lines.push(`  ${colour ? `\u001B[${COLOUR[level]}m${sign}\u001B[0m` : sign}${printable(what)}`);
+      if (mend !== undefined) lines.push(`          → ${printable(mend)}`);
     }
   }
   return [...lines, "", summary(findings)];

@@ -1,7 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { hostname } from "node:os";
 import { type Notifier, isWkfsError, messageOf } from "@wkfs/core";
+import { TEST_LIMIT, sendTestMessage } from "../test-message.ts";
 import { type Found, error, ok, warning } from "./finding.ts";
 import type { Part } from "./patient.ts";
 import { type SmtpServer, type SmtpTalk, talkTo } from "./smtp-dialogue.ts";
@@ -50,14 +49,9 @@ export async function examineSmtp(part: Part & { readonly made: Notifier }, test
   return testMail ? [...found, ...(await sendTest(part.made))] : found;
 }
 
-/** Milliseconds for a mail. */
-const LIMIT = 60_000;
-
 async function sendTest(notifier: Notifier): Promise<Found[]> {
-  const what = "nothing failed: this is the test mail that `wkfs doctor --test-mail` sends";
-  const event = { type: "failed", time: Date.now(), firewall: "none", what } as const;
   try {
-    await notifier.notify({ id: randomUUID(), host: hostname(), events: [event] }, AbortSignal.timeout(LIMIT));
+    await sendTestMessage(notifier, AbortSignal.timeout(TEST_LIMIT));
     return [ok("a test mail was taken by the server; look whether it arrives")];
   } catch (failure) {
     return [

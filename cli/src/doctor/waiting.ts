@@ -27,7 +27,8 @@ export class Waiting implements Disposable {
   }
 
   #show(): void {
-    this.#output.write(`${CLEAR}waiting for ${this.#names.join(", ")} …`.slice(0, this.#output.columns || 80));
+    const text = this.#names.length > 0 ? `waiting for ${this.#names.join(", ")} …` : "";
+    this.#output.write(CLEAR + text.slice(0, this.#output.columns || 80));
   }
 
   [Symbol.dispose](): void {

@@ -9,7 +9,7 @@ import { findings } from "./host-findings.ts";
 import { nextSteps } from "./next-steps.ts";
 import { makePlan, planLines } from "./plan.ts";
 import { type ServerInstalled, checkAnswers, freshPath, installServer, layoutOf } from "./server-config.ts";
-import { sendTestMessages } from "./test-message.ts";
+import { sendTestMessages } from "./test-messages.ts";
 import { rehearse } from "./transactions.ts";
 import { type Wish, propose, withProposedPorts } from "./wish.ts";
 

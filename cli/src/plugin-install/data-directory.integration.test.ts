@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { folderOf } from "../../testing/npm-registry.ts";
 import { notifier, hostile, site, rows, fine, exists } from "../../testing/plugin-packages.ts";
 import { RUN, Sandbox } from "../../testing/wkfs.ts";
+import { alone } from "./alone.ts";
 
 describe("the data directory", () => {
   it.each(["install", "update", "uninstall", "link"])(
@@ -23,6 +24,22 @@ describe("the data directory", () => {
       expect(await readdir(host.path("data"))).toEqual([]);
     },
   );
+
+  it("is changed by one command at a time: the others say so, and change nothing", async () => {
+    await using host = await Sandbox.create();
+    await folderOf(notifier("wkfs-plugin-mine"), host.path("mine"));
+    await mkdir(host.path("data"));
+    const outcomes = await alone(host.path("data"), async () => {
+      const commands = ["install", "update", "uninstall", "link"];
+      return await Promise.all(commands.map((command) => host.wkfs("plugins", command, "./mine")));
+    });
+    for (const { code, stdout, stderr } of outcomes) {
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toMatch(/^Error: another wkfs changes the plugins in .*data at this moment\nHint: Run this again/);
+    }
+    expect(await readdir(host.path("data", "tarballs")).catch(() => [])).toEqual([]);
+    expect(await host.wkfs("plugins", "link", "./mine")).toMatchObject({ code: 0 });
+  });
 
   it("is refused when others can write a folder above, also when it is not there yet", async () => {
     await using host = await Sandbox.create();

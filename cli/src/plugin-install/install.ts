@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { WkfsError } from "@wkfs/core";
 import { z } from "zod";
 import { type Admitted, admit } from "./admission.ts";
+import { alone } from "./alone.ts";
 import { entryFile } from "./entry.ts";
 import { type Entry, installedIn, makeDataDir, record, refuseUntrusted } from "./installed.ts";
 import { npm } from "./npm.ts";
@@ -15,7 +16,7 @@ import { contentOf } from "./tarball.ts";
 /** The tarballs of what is installed: npm asks for them again when the next plugin comes. */
 const TARBALLS = "tarballs";
 
-/** Installs what is written after `wkfs plugins install`, one after the other, and calls `tell` after each. */
+/** Installs what is written after `wkfs plugins install`, one after the other, and calls `tell` after each. Throws `STATE_INVALID` too. */
 export async function installPlugins(
   texts: readonly string[],
   dataDir: string,
@@ -25,19 +26,22 @@ export async function installPlugins(
   refuseUntrusted(dataDir);
   // All are understood before the first is installed.
   const sources = await Promise.all(texts.map((text) => sourceOf(text, process.cwd())));
-  const installed: Admitted[] = [];
-  for (const source of sources) {
-    const plugin = await installPlugin(source, dataDir, bundled);
-    installed.push(plugin);
-    tell(plugin);
-  }
-  return installed;
+  await makeDataDir(dataDir);
+  return await alone(dataDir, async () => {
+    const installed: Admitted[] = [];
+    for (const source of sources) {
+      const plugin = await installPlugin(source, dataDir, bundled);
+      installed.push(plugin);
+      tell(plugin);
+    }
+    return installed;
+  });
 }
 
 /**
  * Installs a plugin. Whatever it comes from becomes one tarball in the data directory; its package.json is checked, and then
  * npm installs that file: what was looked at is what is installed, also when a registry describes a package otherwise than
- * it is. Nothing of the package runs. When it fails, what was installed before stays.
+ * it is. Nothing of the package runs. When it fails, what was installed before stays. For who is `alone` in the directory.
  *
  * Throws `PLUGIN_INVALID` for what is no plugin for this wkfs, and what `npm` throws.
  */
@@ -46,7 +50,6 @@ export async function installPlugin(
   dataDir: string,
   bundled: readonly string[],
 ): Promise<Admitted> {
-  await makeDataDir(dataDir);
   const incoming = await mkdtemp(join(dataDir, ".incoming-"));
   try {
     const { tarball, what, entry } = await fetched(source, dataDir, incoming, bundled);

@@ -129,7 +129,7 @@ async function descriptionOf(dataDir: string): Promise<unknown> {
   }
 }
 
-function unwritable(dataDir: string, cause: unknown): WkfsError {
+export function unwritable(dataDir: string, cause: unknown): WkfsError {
   const hint = "Run this as the user to whom the data directory belongs, often root.";
   return new WkfsError("HOST_UNSUPPORTED", `cannot write to ${dataDir}: ${messageOf(cause)}`, { hint, cause });
 }

@@ -1,5 +1,6 @@
 import { WkfsError } from "@wkfs/core";
 import { bundledNames } from "../plugins.ts";
+import { alone } from "./alone.ts";
 import { removePackage } from "./install.ts";
 import { type Installed, forget, installedIn, meantBy, refuseUntrusted } from "./installed.ts";
 
@@ -14,8 +15,11 @@ export async function installedCalled(name: string, dataDir: string): Promise<In
 
 /** Takes an installed plugin out, and forgets a linked one. */
 export async function uninstallPlugin(name: string, dataDir: string): Promise<Installed> {
-  const plugin = await installedCalled(name, dataDir);
-  if (plugin.from !== "link") await removePackage(plugin.name, dataDir);
-  await forget(dataDir, plugin.name);
-  return plugin;
+  refuseUntrusted(dataDir);
+  return await alone(dataDir, async () => {
+    const plugin = await installedCalled(name, dataDir);
+    if (plugin.from !== "link") await removePackage(plugin.name, dataDir);
+    await forget(dataDir, plugin.name);
+    return plugin;
+  });
 }

@@ -1,6 +1,7 @@
 import { WkfsError, messageOf } from "@wkfs/core";
 import { descriptionOf } from "../installed-plugins.ts";
 import { admit } from "./admission.ts";
+import { alone } from "./alone.ts";
 import { installPlugin } from "./install.ts";
 import { type Installed, installedIn, refuseUntrusted } from "./installed.ts";
 import { inRegistry } from "./registry.ts";
@@ -24,6 +25,15 @@ export async function updatePlugins(
   tell: (line: string) => void,
 ): Promise<readonly Update[]> {
   refuseUntrusted(dataDir);
+  return await alone(dataDir, () => updateAll(names, dataDir, bundled, tell));
+}
+
+async function updateAll(
+  names: readonly string[],
+  dataDir: string,
+  bundled: readonly string[],
+  tell: (line: string) => void,
+): Promise<readonly Update[]> {
   const plugins =
     names.length === 0
       ? (await installedIn(dataDir)).filter(({ use }) => use !== undefined)

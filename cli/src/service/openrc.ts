@@ -9,28 +9,20 @@ import {
   argvOf,
   shellWord,
 } from "./definition.ts";
-import { type Needs, daemonNeeds, gatewayNeeds } from "./needs.ts";
-
-const USERS = { daemon: DAEMON_USER, gateway: GATEWAY_USER } as const;
-type Half = "daemon" | "gateway";
+import { type InitScript, initScripts } from "./init-scripts.ts";
 
 /** openrc-run(8) scripts under supervise-daemon(8), which starts anew what ends. Capabilities need OpenRC 0.45 or newer. */
-export function openrcServer(config: ServerConfig, command: Command, roles: readonly Half[]): Definition[] {
-  return roles.map((role) => ({
-    path: `/etc/init.d/${NAMES[role]}`,
-    text: script(role, command, role === "daemon" ? daemonNeeds(config, { handsOver: false }) : gatewayNeeds(config)),
-    mode: 0o755,
-  }));
+export function openrcServer(
+  config: ServerConfig,
+  command: Command,
+  roles: readonly InitScript["role"][],
+): Definition[] {
+  return initScripts(config, command, roles, script);
 }
 
-function script(role: Half, command: Command, needs: Needs): string {
+function script({ role, name, user, command, folders, ...needs }: InitScript): string {
   const [program, ...rest] = argvOf(command, role);
-  const user = USERS[role];
-  const folders = [
-    ...needs.runtime.map((name) => ["0755", `/run/${name}`]),
-    ...needs.state.map((name) => ["0700", `/var/lib/${name}`]),
-  ];
-  const capabilities = needs.capabilities.map((name) => `^${name.toLowerCase()}`).join(",");
+  const capabilities = needs.capabilities.map((capability) => `^${capability.toLowerCase()}`).join(",");
   return `#!/sbin/openrc-run
 # Written by \`wkfs service print --platform openrc\`. The users are made by: addgroup -S ${GATEWAY_USER}; adduser -S -D -H -G ${GATEWAY_USER} ${GATEWAY_USER};
 # addgroup -S ${DAEMON_USER}; adduser -S -D -H -G ${DAEMON_USER} ${DAEMON_USER}; addgroup ${DAEMON_USER} ${GATEWAY_USER}
@@ -48,8 +40,8 @@ respawn_delay=1
 respawn_max=0
 ${capabilities === "" ? "" : `capabilities="${capabilities}"\n`}no_new_privs=true
 umask=0077
-output_logger="logger -t ${NAMES[role]} -p daemon.info"
-error_logger="logger -t ${NAMES[role]} -p daemon.info"
+output_logger="logger -t ${name} -p daemon.info"
+error_logger="logger -t ${name} -p daemon.info"
 extra_started_commands="reload"
 description_reload="Read the configuration anew; leases stay"
 
@@ -67,7 +59,7 @@ ${
 }
 
 start_pre() {
-${folders.map(([mode, path]) => `	checkpath --directory --mode ${mode} --owner ${user}:${user} ${shellWord(path!)}`).join("\n") || "	:"}
+${folders.map(([mode, path]) => `	checkpath --directory --mode ${mode} --owner ${user}:${user} ${shellWord(path)}`).join("\n") || "	:"}
 }
 
 reload() {

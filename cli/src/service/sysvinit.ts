@@ -9,30 +9,22 @@ import {
   argvOf,
   shellWord,
 } from "./definition.ts";
-import { type Needs, daemonNeeds, gatewayNeeds } from "./needs.ts";
-
-const USERS = { daemon: DAEMON_USER, gateway: GATEWAY_USER } as const;
-type Half = "daemon" | "gateway";
+import { type InitScript, initScripts } from "./init-scripts.ts";
 
 /** Scripts with an LSB header, for start-stop-daemon(8) and setpriv(1) of util-linux. Nobody starts anew what ends. */
-export function sysvinitServer(config: ServerConfig, command: Command, roles: readonly Half[]): Definition[] {
-  return roles.map((role) => ({
-    path: `/etc/init.d/${NAMES[role]}`,
-    text: script(role, command, role === "daemon" ? daemonNeeds(config, { handsOver: false }) : gatewayNeeds(config)),
-    mode: 0o755,
-  }));
+export function sysvinitServer(
+  config: ServerConfig,
+  command: Command,
+  roles: readonly InitScript["role"][],
+): Definition[] {
+  return initScripts(config, command, roles, script);
 }
 
-function script(role: Half, command: Command, needs: Needs): string {
-  const [name, user] = [NAMES[role], USERS[role]];
+function script({ role, name, user, command, folders, ...needs }: InitScript): string {
   const argv = argvOf(command, role).map(shellWord).join(" ");
   const groups = role === "daemon" ? `--groups ${DAEMON_USER},${GATEWAY_USER}` : "--clear-groups";
   const capabilities = needs.capabilities.map((capability) => `,+${capability.slice(4).toLowerCase()}`).join("");
   const drop = `--reuid ${user} --regid ${user} ${groups} --no-new-privs --inh-caps=-all${capabilities} --ambient-caps=-all${capabilities} --bounding-set=-all${capabilities}`;
-  const folders = [
-    ...needs.runtime.map((folder) => ["0755", `/run/${folder}`]),
-    ...needs.state.map((folder) => ["0700", `/var/lib/${folder}`]),
-  ];
   return `#!/bin/sh
 ### BEGIN INIT INFO
 # Provides:          ${name}
@@ -59,7 +51,7 @@ wkfs() {
 }
 
 start() {
-${folders.map(([mode, path]) => `	install -d -m ${mode} -o ${user} -g ${user} ${shellWord(path!)}`).join("\n")}
+${folders.map(([mode, path]) => `	install -d -m ${mode} -o ${user} -g ${user} ${shellWord(path)}`).join("\n")}
 	# Asked before it is started: what is wrong is said here, and not in the log.
 	wkfs --check >/dev/null || return 1
 	start-stop-daemon --start --quiet --oknodo --background --make-pidfile --pidfile "$PIDFILE" \\

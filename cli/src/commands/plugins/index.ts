@@ -2,6 +2,7 @@ import { WkfsCommand } from "../../command.ts";
 import { serverConfigPath } from "../../config-path.ts";
 import { exitCodesHelp } from "../../exit-codes.ts";
 import { configFlag } from "../../flags.ts";
+import { printable } from "../../printable.ts";
 
 export default class PluginsCommand extends WkfsCommand {
   static override summary = "List the plugins: contract, version, whether the configuration uses it, where from.";
@@ -29,10 +30,11 @@ ${exitCodesHelp("ok", "unexpected", "invalid")}`;
     const { uses, why } = await usedByConfig(serverConfigPath(flags.config), flags.config !== undefined);
     const rows = await pluginRows(this.config.dataDir, uses);
     for (const line of pluginTable(rows, process.stdout.isTTY)) this.log(line);
-    if (why !== undefined) process.stderr.write(`Note: what is used is not known: ${why.message}\n`);
+    if (why !== undefined) process.stderr.write(printable(`Note: what is used is not known: ${why.message}\n`));
     for (const { name, problem } of rows) {
       if (problem === undefined) continue;
-      process.stderr.write(`Warning: ${name}: ${problem.message}\n${problem.hint ? `Hint: ${problem.hint}\n` : ""}`);
+      const hint = problem.hint ? `Hint: ${problem.hint}\n` : "";
+      process.stderr.write(printable(`Warning: ${name}: ${problem.message}\n${hint}`));
     }
     return rows;
   }
