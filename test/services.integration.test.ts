@@ -86,9 +86,8 @@ class Served implements AsyncDisposable {
       const words = `${log}${unit === "wkfs-daemon" ? dropIn : ""}`;
       await this.host.run("sh", "-c", `mkdir ${folder} && printf '[Service]\\n${words}' > ${folder}/test.conf`);
     }
-    expect(next.at(-1)).toBe("wkfs activate --config /etc/wkfs/wkfs.yaml");
+    // Without a probation, which is the last step: what is looked at here is the units.
     for (const line of next.slice(0, -1)) await this.host.run("sh", "-ec", line);
-    // Without a probation: what is looked at here is the units.
     await this.host.run("systemctl", "start", "wkfs-daemon", "wkfs-gateway");
   }
 
