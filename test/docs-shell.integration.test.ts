@@ -36,6 +36,9 @@ describe("a block of shell", () => {
 const SERVER = "192.0.2.1";
 const CLIENT = "192.0.2.7";
 
+/** While it is there ssh waits 2 s for a server, where nobody is to answer; else long enough for a busy machine. */
+const IMPATIENT = "/run/impatient";
+
 /** What a server and its administrator have: names, sshd on port 22, and a key to log in with. */
 const PREPARED = `
 printf '127.0.0.1 localhost\\n${SERVER} server.example.org www.example.org\\n' > /etc/hosts
@@ -43,7 +46,15 @@ ln -sf ${CLONE}/cli/bin/run.js /usr/local/bin/wkfs
 mkdir -p -m 0700 /root/.ssh
 ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
 cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
-printf 'StrictHostKeyChecking accept-new\\nConnectTimeout 2\\nBatchMode yes\\nLogLevel ERROR\\n' > /root/.ssh/config
+cat > /root/.ssh/config <<'END'
+StrictHostKeyChecking accept-new
+BatchMode yes
+LogLevel ERROR
+Match exec "test -e ${IMPATIENT}"
+  ConnectTimeout 2
+Match all
+  ConnectTimeout 60
+END
 ssh-keygen -A > /dev/null
 /usr/sbin/sshd
 `;
@@ -79,8 +90,11 @@ class Walk implements AsyncDisposable {
     const { client, manner } = howOf(block)!;
     const network = client ? this.#client : this.#server.network;
     if (manner === "background") return await this.#start(block.text, network);
+    const fails = manner === "fails";
+    if (fails) await this.#server.run(`touch ${IMPATIENT}`);
     const { code, stdout, stderr } = await this.#server.exec(block.text, network);
-    if ((code === 0) !== (manner !== "fails")) {
+    if (fails) await this.#server.run(`rm ${IMPATIENT}`);
+    if ((code === 0) === fails) {
       throw new Error(`${block.page}:${block.line} ended with ${code}:\n${block.text}\n${stdout}${stderr}`);
     }
   }

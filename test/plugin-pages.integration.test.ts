@@ -21,14 +21,14 @@ import execFirewall, { checkSchema, stateSchema } from "@wkfs/exec-firewall";
 import exec from "@wkfs/exec";
 import webhook from "@wkfs/webhook";
 import { describe, expect, it } from "vitest";
+import { blocks } from "./support/pages.ts";
 
 /** What the pages of the plugins show is run here. */
 const folder = fileURLToPath(new URL("../docs/plugins/", import.meta.url));
 const page = (name: string) => readFileSync(join(folder, `${name}.md`), "utf8");
 const block = (name: string, language: string, beginning: RegExp) =>
-  [...page(name).matchAll(/^```(\w+)\n(.*?)^```$/gms)].find(
-    ([, of, text]) => of === language && beginning.test(text!),
-  )![2]!;
+  blocks.find((one) => one.page === `docs/plugins/${name}.md` && one.language === language && beginning.test(one.text))!
+    .text;
 
 /** A program of a page, in a file of its own. */
 class Program implements AsyncDisposable {
