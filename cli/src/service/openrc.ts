@@ -18,7 +18,11 @@ type Half = "daemon" | "gateway";
 export function openrcServer(config: ServerConfig, command: Command, roles: readonly Half[]): Definition[] {
   return roles.map((role) => ({
     path: `/etc/init.d/${NAMES[role]}`,
-    text: script(role, command, role === "daemon" ? daemonNeeds(config, { handsOver: false }) : gatewayNeeds(config)),
+    text: script(
+      role,
+      command,
+      role === "daemon" ? daemonNeeds(config, { handsOver: false }) : gatewayNeeds(config, { handsOver: false }),
+    ),
     mode: 0o755,
   }));
 }
