@@ -70,9 +70,9 @@ describe("a notifier whose service manager leads to its host by a relay", () => 
   it.each([
     ["STARTTLS", {}],
     ["TLS", { secure: true }],
-  ])("sends mail over %s, and looks at the host's certificate", async (_, more) => {
+  ])("sends mail over %s, and looks at the host's certificate", async (_how, more) => {
     await using server = await MailServer.start({ ...tls, authOptional: true, ...more });
-    await using _relay = await relay(server.port, "localhost", "elsewhere.example");
+    await using _ = await relay(server.port, "localhost", "elsewhere.example");
     expect(await tell(smtpEmail, mail("localhost", more))).toBeUndefined();
     expect(server.mails).toMatchObject([{ encrypted: true, to: ["ops@example.org"] }]);
     expect(await tell(smtpEmail, mail("elsewhere.example", more))).toMatchObject({ code: "NOTIFY_FAILED" });
@@ -86,7 +86,7 @@ describe("a notifier whose service manager leads to its host by a relay", () => 
       response.end();
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
-    await using _relay = await relay((server.address() as AddressInfo).port, "localhost", "elsewhere.example");
+    await using _ = await relay((server.address() as AddressInfo).port, "localhost", "elsewhere.example");
     const to = (host: string) => tell(webhook, { url: `https://${host}:${PORT}/x`, ca: scratch.path("ca.pem") });
     expect(await to("localhost")).toBeUndefined();
     expect(await to("elsewhere.example")).toMatchObject({ code: "NOTIFY_FAILED" });
@@ -96,7 +96,7 @@ describe("a notifier whose service manager leads to its host by a relay", () => 
 
   it("sends to another host's log, and looks at the host's certificate", async () => {
     await using receiver = await StreamReceiver.start(tls);
-    await using _relay = await relay(receiver.port, "127.0.0.1", "192.0.2.1");
+    await using _ = await relay(receiver.port, "127.0.0.1", "192.0.2.1");
     const to = (host: string) => tell(syslog, { to: `tls://${host}:${PORT}`, ca: scratch.path("ca.pem") });
     expect(await to("127.0.0.1")).toBeUndefined();
     expect(await to("192.0.2.1")).toMatchObject({ code: "NOTIFY_FAILED" });

@@ -23,7 +23,8 @@ export function initScripts(
   text: (script: InitScript) => string,
 ): Definition[] {
   return roles.map((role) => {
-    const { runtime, state, capabilities } = role === "daemon" ? daemonNeeds(config, { handsOver: false }) : gatewayNeeds(config);
+    const { runtime, state, capabilities } =
+      role === "daemon" ? daemonNeeds(config, { handsOver: false }) : gatewayNeeds(config, { handsOver: false });
     const folders = [
       ...runtime.map((folder) => ["0755", `/run/${folder}`] as const),
       ...state.map((folder) => ["0700", `/var/lib/${folder}`] as const),

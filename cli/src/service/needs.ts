@@ -63,10 +63,11 @@ export function daemonNeeds(config: ServerConfig, { handsOver }: { readonly hand
   };
 }
 
-export function gatewayNeeds(config: ServerConfig): Needs {
+/** `handsOver` as with the daemon. */
+export function gatewayNeeds(config: ServerConfig, { handsOver }: { readonly handsOver: boolean }): Needs {
   const { gateway, transport, keySets, control } = config;
   if (gateway === undefined) throw noGateway(config);
-  const { listen, tls } = gateway;
+  const { listen, tls, workers } = gateway;
   const socket = listen.startsWith("unix:") ? listen.slice("unix:".length) : undefined;
   const daemons = places([control?.path, textOf(transport, "path")].filter((path) => path !== undefined));
   const own = places(socket === undefined ? [] : [socket]);
@@ -79,13 +80,15 @@ export function gatewayNeeds(config: ServerConfig): Needs {
     );
   }
   const port = Number(/:(\d+)$/.exec(listen)?.[1] ?? 65_535);
+  // Several processes of one address each make their own socket; and systemd looks up no names.
+  const handed = handsOver && workers === 1 && /^([\d.]+|\[[\da-f:.]+\]):/i.test(listen) ? listen : undefined;
   const local = /^(127\.[\d.]+|\[::1\]|localhost):/.test(listen);
   const ip = widest([
-    socket !== undefined ? "nobody" : local ? "localhost" : "anybody",
+    socket !== undefined || handed !== undefined ? "nobody" : local ? "localhost" : "anybody",
     ...(transport ? [reachOf(transport)] : []),
   ]);
   return {
-    capabilities: socket === undefined && port < 1024 ? ["CAP_NET_BIND_SERVICE"] : [],
+    capabilities: socket === undefined && handed === undefined && port < 1024 ? ["CAP_NET_BIND_SERVICE"] : [],
     families: ["AF_UNIX", ...(ip === "nobody" ? [] : ["AF_INET", "AF_INET6"])],
     ip,
     secrets: [
@@ -96,7 +99,7 @@ export function gatewayNeeds(config: ServerConfig): Needs {
       ]),
     ],
     chowns: false,
-    handed: undefined,
+    handed,
     relays: [],
     ...own,
   };

@@ -93,7 +93,8 @@ describe.skipIf(analyze.missing)(`a systemd unit${analyze.because}`, () => {
       1.3,
       { "wkfs-relay-localhost-25": 0.9, "wkfs-relay-2001-db8--1-443": 1, "wkfs-relay-log.example.org-6514": 1.1 },
     ],
-    ["open to everybody", { gateway: { ...SERVER.gateway, listen: "0.0.0.0:8080" } }, 1.4, { "wkfs-gateway": 1.3 }],
+    ["open to everybody", { gateway: { ...SERVER.gateway, listen: "0.0.0.0:443" } }, 1.4, { "wkfs-gateway": 0.8 }],
+    ["of several processes", { gateway: { ...SERVER.gateway, workers: 2 } }, 1.4, { "wkfs-gateway": 1.1 }],
     [
       "behind a socket",
       { gateway: { ...SERVER.gateway, listen: "unix:/run/wkfs-gateway/http.sock" } },
@@ -107,12 +108,18 @@ describe.skipIf(analyze.missing)(`a systemd unit${analyze.because}`, () => {
   });
 
   it.each([
-    ["with iptables", { firewall: [{ use: "iptables" }] }, 1.8],
-    ["with iptables, over TCP", { firewall: [{ use: "iptables" }], transport: OVER_TCP }, 1.7],
-    ["that tells nobody knows whom", { notify: [{ use: "webhook", urlFile: "hook" }] }, 1.9],
-    ["that sends datagrams", { notify: [syslog("udp://log.example.org:514")] }, 1.9],
-  ] as const)("of a daemon %s is exposed by as much as is documented", async (_how, change, most) => {
-    expect((await exposures(change))["wkfs-daemon"]).toBe(most);
+    ["daemon", "with iptables", { firewall: [{ use: "iptables" }] }, 1.8],
+    ["daemon", "with iptables, over TCP", { firewall: [{ use: "iptables" }], transport: OVER_TCP }, 1.7],
+    ["daemon", "that tells nobody knows whom", { notify: [{ use: "webhook", urlFile: "hook" }] }, 1.9],
+    ["daemon", "that sends datagrams", { notify: [syslog("udp://log.example.org:514")] }, 1.9],
+    [
+      "gateway",
+      "of several processes on a low port",
+      { gateway: { ...SERVER.gateway, listen: "0.0.0.0:443", workers: 2 } },
+      1.6,
+    ],
+  ] as const)("of a %s %s is exposed by as much as is documented", async (role, _how, change, most) => {
+    expect((await exposures(change))[`wkfs-${role}`]).toBe(most);
   });
 });
 
@@ -153,7 +160,11 @@ describe("a systemd unit", () => {
     expect(gateway).toMatch(/^CapabilityBoundingSet=$/m);
     expect(gateway).not.toMatch(/StateDirectory|RuntimeDirectory|NETLINK/);
     expect(gateway).toContain("LoadCredential=etc-wkfs-v1.json:/etc/wkfs/v1.json\n");
-    expect(await unit("gateway", { gateway: { ...SERVER.gateway, listen: "[::]:443" } })).toMatch(
+    const lowPort = { ...SERVER.gateway, listen: "[::]:443" };
+    expect(await unit("gateway", { gateway: lowPort })).toMatch(
+      /^AmbientCapabilities=\nRestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any$/m,
+    );
+    expect(await unit("gateway", { gateway: { ...lowPort, workers: 2 } })).toMatch(
       /^AmbientCapabilities=CAP_NET_BIND_SERVICE$/m,
     );
   });

@@ -17,7 +17,7 @@ export function systemdServer(
   roles: readonly ("daemon" | "gateway")[],
 ): Definition[] {
   const units = { daemon: daemonUnit, gateway: gatewayUnit };
-  const sockets = roles.includes("daemon") ? socketsFor(daemonNeeds(config, { handsOver: true })) : [];
+  const sockets = roles.flatMap((role) => socketsFor(role, needsOf[role](config)));
   return [
     ...roles.map((role) => ({
       path: `${UNITS}/${NAMES[role]}.service`,
@@ -29,12 +29,13 @@ export function systemdServer(
   ];
 }
 
-/** The daemon starts without them too: Wants=, since a socket that ends must not end it. */
-function inPlace(needs: Needs): string {
-  const names = socketsFor(needs)
+/** Wants=, since a socket that ends must not end the service. */
+function inPlace(role: "daemon" | "gateway", needs: Needs): string {
+  const names = socketsFor(role, needs)
     .map(([name]) => name)
     .filter((name) => name.endsWith(".socket"))
     .join(" ");
+  if (names === "") return "";
   return `# systemd has these sockets in its place, so that it may make none.
 Wants=${names}
 After=${names}
@@ -48,24 +49,37 @@ u ${DAEMON_USER} - "wkfs daemon"
 m ${DAEMON_USER} ${GATEWAY_USER}
 `;
 
-/** Units of what systemd has in the daemon's place. */
-function socketsFor({ handed, relays }: Needs): [name: string, text: string][] {
+const needsOf = {
+  daemon: (config: ServerConfig) => daemonNeeds(config, { handsOver: true }),
+  gateway: (config: ServerConfig) => gatewayNeeds(config, { handsOver: true }),
+};
+
+/** Units of what systemd has in the place of a half. */
+function socketsFor(role: "daemon" | "gateway", { handed, relays }: Needs): [name: string, text: string][] {
   return [
-    ...(handed === undefined ? [] : [[`${NAMES.daemon}.socket`, socketUnit(handed)] as [string, string]]),
-    ...relays.flatMap((target) => relayUnits(target, NAMES.daemon)),
+    ...(handed === undefined ? [] : [[`${NAMES[role]}.socket`, socketUnit(role, handed)] as [string, string]]),
+    ...relays.flatMap((target) => relayUnits(target, NAMES[role])),
   ];
 }
 
+/** What is handed over: the name that the half looks for, and who asks there. */
+const HANDED = {
+  daemon: { name: "localhost-tcp", who: "the gateway asks", key: "transport" },
+  gateway: { name: "gateway", who: "clients knock", key: "listen" },
+} as const;
+
 /**
- * Where the gateway asks. Who connects is not to start the daemon, which may have ended because nobody confirmed its guard: so the
+ * Where a half listens. Who connects is not to start it: a daemon may have ended because nobody confirmed its guard. So the
  * socket lives no longer than the service.
  */
-function socketUnit(address: string): string {
-  return `# Written by \`wkfs service print\` for this configuration: print it anew when transport changes.
+function socketUnit(role: "daemon" | "gateway", address: string): string {
+  const { name, who, key } = HANDED[role];
+  const local = /^(127\.[\d.]+|\[::1\]):/.test(address);
+  return `# Written by \`wkfs service print\` for this configuration: print it anew when ${key} changes.
 [Unit]
-Description=wkfs daemon: where the gateway asks
+Description=wkfs ${role}: where ${who}
 DefaultDependencies=no
-BindsTo=${NAMES.daemon}.service
+BindsTo=${NAMES[role]}.service
 Before=shutdown.target
 Conflicts=shutdown.target
 # It is there anew with every start of the service, which tries for ever.
@@ -73,15 +87,15 @@ StartLimitIntervalSec=0
 
 [Socket]
 ListenStream=${address}
-FileDescriptorName=localhost-tcp
+# Also while no interface has the address yet.
+FreeBind=yes
+FileDescriptorName=${name}
 Backlog=1024
-IPAddressDeny=any
-IPAddressAllow=localhost
-`;
+${local ? "IPAddressDeny=any\nIPAddressAllow=localhost\n" : ""}`;
 }
 
 function daemonUnit(config: ServerConfig, command: Command): string {
-  const needs = daemonNeeds(config, { handsOver: true });
+  const needs = needsOf.daemon(config);
   return `# Written by \`wkfs service print\` for this configuration: print it anew when firewall, transport, store, control or notify change.
 [Unit]
 Description=${DESCRIPTIONS.daemon}
@@ -94,7 +108,7 @@ After=nftables.service netfilter-persistent.service iptables.service ip6tables.s
 Before=network-pre.target shutdown.target
 Wants=network-pre.target
 Conflicts=shutdown.target
-${socketsFor(needs).length === 0 ? "" : inPlace(needs)}# It is to run whatever it costs: it tries again for ever.
+${inPlace("daemon", needs)}# It is to run whatever it costs: it tries again for ever.
 StartLimitIntervalSec=0
 
 [Service]
@@ -115,13 +129,13 @@ WantedBy=multi-user.target
 }
 
 function gatewayUnit(config: ServerConfig, command: Command): string {
-  const needs = gatewayNeeds(config);
+  const needs = needsOf.gateway(config);
   return `# Written by \`wkfs service print\` for this configuration: print it anew when listen, keys, tls or transport change.
 [Unit]
 Description=${DESCRIPTIONS.gateway}
 After=network.target ${NAMES.daemon}.service
 Wants=${NAMES.daemon}.service
-StartLimitIntervalSec=0
+${inPlace("gateway", needs)}StartLimitIntervalSec=0
 
 [Service]
 ${life(command, "gateway", needs)}

@@ -4,6 +4,7 @@ import type { GatewayConfig, KeySet, PluginUse, ServerConfig } from "../config/i
 import type { Clock, Logger } from "../contracts/plugin.ts";
 import type { Transport } from "../contracts/transport.ts";
 import type { Feed } from "../lifecycle/feed.ts";
+import { handedSocket } from "../host/handed-socket.ts";
 import { Role, spent } from "../lifecycle/role.ts";
 import { messageOf } from "../model/errors.ts";
 import type { GatewayEvent } from "./event.ts";
@@ -109,7 +110,9 @@ export class Gateway extends Role<GatewayEvent> {
   async #listen(server: Server, since: number): Promise<void> {
     const { config, workers, log } = this.#parts;
     const options = listenOptions(config.listen);
-    await listenOn(server, { ...options, reusePort: config.workers > 1 });
+    // Several processes of one address each make their own.
+    const fd = config.workers === 1 ? handedSocket("gateway") : undefined;
+    await listenOn(server, { ...options, reusePort: config.workers > 1, fd });
     this.#server = server;
     // An error after this is one of a connection.
     server.on("error", (error: Error) => log.warn({ error: messageOf(error) }, "the web server had an error"));

@@ -13,8 +13,14 @@ export function listenOptions(listen: string): ListenOptions {
   return { host: listen.slice(0, colon).replaceAll(/[[\]]/g, ""), port: Number(listen.slice(colon + 1)) };
 }
 
-/** Resolves when the server listens; rejects with `HOST_UNSUPPORTED`. The socket of a dead gateway is replaced. */
-export async function listenOn(server: Server, options: ListenOptions): Promise<void> {
+/**
+ * Resolves when the server listens, with `fd` on the socket that the service manager hands over; rejects with `HOST_UNSUPPORTED`. The
+ * socket of a dead gateway is replaced.
+ */
+export async function listenOn(
+  server: Server,
+  { fd, ...options }: ListenOptions & { readonly fd?: number | undefined },
+): Promise<void> {
   if (options.path !== undefined) await removeStaleSocket(options.path);
   const where = options.path ?? `${options.host}:${options.port}`;
   await new Promise<void>((resolve, reject) => {
@@ -27,11 +33,18 @@ export async function listenOn(server: Server, options: ListenOptions): Promise<
         }),
       ),
     );
-    server.server.listen(options, () => {
+    server.server.listen(fd === undefined ? options : { fd }, () => {
       server.removeAllListeners("error");
       resolve();
     });
   });
+  const bound = server.server.address();
+  if (fd !== undefined && typeof bound === "object" && bound !== null && bound.port !== options.port) {
+    server.close();
+    throw new WkfsError("HOST_UNSUPPORTED", `the service manager listens on port ${bound.port}, not on ${where}`, {
+      hint: "Its socket is that of a former configuration: `wkfs service install`, then `systemctl daemon-reload` and a restart.",
+    });
+  }
   // The web server in front reaches it through its group; everybody else must not.
   if (options.path !== undefined) await chmod(options.path, 0o660);
 }

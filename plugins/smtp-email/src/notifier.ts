@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { connect } from "node:net";
 import { type Notification, type Notifier, type PluginContext, WkfsError, isWkfsError } from "@wkfs/core";
 import { relayTo } from "@wkfs/core/host";
@@ -96,14 +95,12 @@ export class SmtpNotifier implements Notifier {
 /** What nodemailer takes in place of making a connection itself. */
 function connecting(path: string, signal: AbortSignal) {
   return (_options: object, callback: (error: Error | null, made: object) => void): void => {
-    const connection = connect({ path });
-    once(connection, "connect", { signal }).then(
-      () => callback(null, { connection }),
-      (error: Error) => {
-        connection.destroy();
-        callback(error, {});
-      },
-    );
+    const connection = connect({ path, signal });
+    const refused = (error: Error): void => callback(error, {});
+    connection.once("error", refused).once("connect", () => {
+      connection.off("error", refused);
+      callback(null, { connection });
+    });
   };
 }
 
