@@ -107,4 +107,22 @@ describe
       expect(files).toEqual(story.purge ? [] : expect.arrayContaining(["/etc/wkfs/v1.json", "/var/lib/wkfs/wkfs.db"]));
       expect(files.filter((path) => !/^\/(etc|var\/lib)\/wkfs(-rescue)?(\/|$)/.test(path))).toEqual([]);
     });
+
+    it("when nobody confirms, everything is as it was, and the daemon does not start again", async () => {
+      await using site = await Site.create();
+      await using host = await SystemdHost.boot(site.server, site.folder);
+      const { rules } = HOSTS[1];
+      for (const rule of rules) await site.server.run(...rule);
+      const before = await picture(site.server);
+      const flags = ["--yes", "--tcp", "2222", "--listen", "0.0.0.0:8080", "--url", `http://${SERVER.ipv4}:8080`];
+      expect(await host.wkfs("install", "server", ...flags)).toMatchObject({ code: 0 });
+      expect(await host.wkfs("service", "install", "--command", `${NODE} ${WKFS}`)).toMatchObject({ code: 0 });
+      expect(await host.wkfs("activate", "--within", "5s")).toMatchObject({ code: 0, stderr: "" });
+      expect(await site.prober.tcp({ host: SERVER.ipv4, port: 2222 })).toBe("silent");
+      // What systemd's timer runs, after the daemon has taken everything down itself.
+      await host.journalSays("the packet filter is what it was before the activation");
+      expect(await picture(site.server)).toBe(before);
+      expect(await host.property("wkfs-daemon", "ExecMainStatus")).toBe("6");
+      expect(await host.property("wkfs-daemon", "ActiveState")).toBe("failed");
+    });
   });

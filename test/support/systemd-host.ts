@@ -107,6 +107,13 @@ export class SystemdHost implements AsyncDisposable {
     }
   }
 
+  /** Waits until this stands in the journal, where services write that have no log of their own. */
+  async journalSays(text: string): Promise<void> {
+    const line =
+      'mkfifo "$0" && { journalctl --follow --lines all --output cat > "$0" & grep -q --fixed-strings -- "$1" "$0"; kill $!; rm "$0"; }';
+    await this.run("sh", "-c", line, "/tmp/journal", text);
+  }
+
   /** The rights of a unit's main process, as the kernel has them. */
   async rights(unit: string): Promise<Record<string, string>> {
     const status = await this.run("cat", `/proc/${await this.property(unit, "MainPID")}/status`);
