@@ -12,6 +12,8 @@ import { SERVER } from "../stage.ts";
 const LOAD = fileURLToPath(new URL("../load/http-load.ts", import.meta.url));
 const BARE = fileURLToPath(new URL("../reference/bare-http.ts", import.meta.url));
 const CONNECTIONS = 8;
+/** So many wait for the disk and for each other, and the processes always have something to do. */
+const MANY_CONNECTIONS = 64;
 const PLAIN_PORT = 8081;
 const CRYPTO_PORT = 8082;
 const REFUSING_PORT = 8083;
@@ -65,7 +67,10 @@ export const gateway: Family = {
       const both: Side = () => rate(pairLoad, pair, two, { kind, status, time });
       const sides: Record<string, Side> = { wkfs: side(one), plain: side(reference), both };
       if (kind !== "garbage") sides["crypto"] = side(crypto);
-      const { wkfs, plain: without, crypto: withCrypto, both: withTwo } = await bench.rounds(sides);
+      const crowded = server(one.ports, one.programs);
+      if (kind === "renewal")
+        sides["many"] = () => rate(load, site, crowded, { kind, status, time, connections: MANY_CONNECTIONS });
+      const { wkfs, plain: without, crypto: withCrypto, both: withTwo, many } = await bench.rounds(sides);
       const row = { unit: "1/s", value: wkfs } as const;
       bench.report({
         ...row,
@@ -86,6 +91,16 @@ export const gateway: Family = {
         reference: { what: "the same with one worker", value: wkfs! },
         note: busy("gateway", two),
       });
+      if (many !== undefined) {
+        bench.report({
+          ...row,
+          id: `${id}/many`,
+          what: `gateway, one worker: ${what}, ${MANY_CONNECTIONS} connections`,
+          value: many,
+          reference: { what: `the same on ${CONNECTIONS}`, value: wkfs! },
+          note: busy("gateway", crowded),
+        });
+      }
       if (withCrypto !== undefined) {
         bench.report({
           ...row,
@@ -111,7 +126,7 @@ async function rate(
   load: Program,
   site: Site,
   it: Server,
-  { kind, status, time }: { kind: Kind; status: number; time: number },
+  { kind, status, time, connections = CONNECTIONS }: { kind: Kind; status: number; time: number; connections?: number },
 ): Promise<number> {
   await load.ask({
     kind,
@@ -120,7 +135,7 @@ async function rate(
     path: PATH,
     keys: site.keys,
     udpPort: UDP_PORT,
-    connections: CONNECTIONS,
+    connections,
     requests: Math.ceil((it.last * 1.3 * time) / 1000),
     status,
   } satisfies HttpLoadRequest);
