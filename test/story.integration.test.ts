@@ -117,7 +117,7 @@ describe
       const flags = ["--yes", "--tcp", "2222", "--listen", "0.0.0.0:8080", "--url", `http://${SERVER.ipv4}:8080`];
       expect(await host.wkfs("install", "server", ...flags)).toMatchObject({ code: 0 });
       expect(await host.wkfs("service", "install", "--command", `${NODE} ${WKFS}`)).toMatchObject({ code: 0 });
-      expect(await host.wkfs("activate", "--within", "5s")).toMatchObject({ code: 0, stderr: "" });
+      expect(await host.wkfs("activate", "--within", "10s")).toMatchObject({ code: 0, stderr: "" });
       expect(await site.prober.tcp({ host: SERVER.ipv4, port: 2222 })).toBe("silent");
       // What systemd's timer runs, after the daemon has taken everything down itself.
       await host.journalSays("the packet filter is what it was before the activation");

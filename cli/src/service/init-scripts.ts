@@ -1,5 +1,5 @@
 import type { ServerConfig } from "@wkfs/core/config";
-import { type Command, DAEMON_USER, type Definition, GATEWAY_USER, NAMES } from "./definition.ts";
+import { type Command, DAEMON_USER, DESCRIPTIONS, type Definition, GATEWAY_USER, NAMES, argvOf } from "./definition.ts";
 import { daemonNeeds, gatewayNeeds } from "./needs.ts";
 
 /** What a script in /etc/init.d is made of, for whichever program runs it. */
@@ -7,7 +7,11 @@ export interface InitScript {
   readonly role: "daemon" | "gateway";
   readonly name: string;
   readonly user: string;
-  readonly command: Command;
+  readonly description: string;
+  /** What is run, word by word. */
+  readonly argv: readonly string[];
+  /** Where installed plugins are. */
+  readonly dataDir: string;
   readonly capabilities: readonly string[];
   /** Folders that must be there, the user's: mode and path. */
   readonly folders: readonly (readonly [mode: string, path: string])[];
@@ -30,9 +34,20 @@ export function initScripts(
       ...state.map((folder) => ["0700", `/var/lib/${folder}`] as const),
     ];
     const name = NAMES[role];
+    const argv = argvOf(command, role);
+    const { dataDir } = command;
     return {
       path: `/etc/init.d/${name}`,
-      text: text({ role, name, user: USERS[role], command, capabilities, folders }),
+      text: text({
+        role,
+        name,
+        user: USERS[role],
+        description: DESCRIPTIONS[role],
+        argv,
+        dataDir,
+        capabilities,
+        folders,
+      }),
       mode: 0o755,
     };
   });

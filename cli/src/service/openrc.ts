@@ -1,34 +1,24 @@
-import type { ServerConfig } from "@wkfs/core/config";
-import {
-  type Command,
-  DAEMON_USER,
-  DESCRIPTIONS,
-  type Definition,
-  GATEWAY_USER,
-  NAMES,
-  argvOf,
-  shellWord,
-} from "./definition.ts";
-import { type InitScript, initScripts } from "./init-scripts.ts";
+import { DAEMON_USER, GATEWAY_USER, NAMES, shellWord } from "./definition.ts";
+import type { InitScript } from "./init-scripts.ts";
 
-/** openrc-run(8) scripts under supervise-daemon(8), which starts anew what ends. Capabilities need OpenRC 0.45 or newer. */
-export function openrcServer(
-  config: ServerConfig,
-  command: Command,
-  roles: readonly InitScript["role"][],
-): Definition[] {
-  return initScripts(config, command, roles, script);
-}
-
-function script({ role, name, user, command, folders, ...needs }: InitScript): string {
-  const [program, ...rest] = argvOf(command, role);
-  const capabilities = needs.capabilities.map((capability) => `^${capability.toLowerCase()}`).join(",");
+/** An openrc-run(8) script under supervise-daemon(8), which starts anew what ends. Capabilities need OpenRC 0.45 or newer. */
+export function openrcScript({
+  role,
+  name,
+  user,
+  description,
+  argv,
+  folders,
+  capabilities: rights,
+}: InitScript): string {
+  const [program, ...rest] = argv;
+  const capabilities = rights.map((capability) => `^${capability.toLowerCase()}`).join(",");
   return `#!/sbin/openrc-run
 # Written by \`wkfs service print --platform openrc\`. The users are made by: addgroup -S ${GATEWAY_USER}; adduser -S -D -H -G ${GATEWAY_USER} ${GATEWAY_USER};
 # addgroup -S ${DAEMON_USER}; adduser -S -D -H -G ${DAEMON_USER} ${DAEMON_USER}; addgroup ${DAEMON_USER} ${GATEWAY_USER}
 # There are no credentials here: let secrets have mode 0640 and the group ${GATEWAY_USER}.
 
-description=${shellWord(DESCRIPTIONS[role])}
+description=${shellWord(description)}
 supervisor=supervise-daemon
 command=${shellWord(program!)}
 command_args="${rest

@@ -1,6 +1,7 @@
 import { WkfsError } from "@wkfs/core";
 import type { ServerConfig } from "@wkfs/core/config";
 import type { Command, Definition, Role } from "./definition.ts";
+import { initScripts } from "./init-scripts.ts";
 import { noGateway } from "./needs.ts";
 
 export const PLATFORMS = ["systemd", "openrc", "sysvinit", "launchd", "windows"] as const;
@@ -27,9 +28,9 @@ export async function serviceDefinitions({ platform, role, command, config }: Se
     case "systemd":
       return (await import("./systemd.ts")).systemdServer(server, command, roles);
     case "openrc":
-      return (await import("./openrc.ts")).openrcServer(server, command, roles);
+      return initScripts(server, command, roles, (await import("./openrc.ts")).openrcScript);
     case "sysvinit":
-      return (await import("./sysvinit.ts")).sysvinitServer(server, command, roles);
+      return initScripts(server, command, roles, (await import("./sysvinit.ts")).sysvinitScript);
   }
 }
 

@@ -1,29 +1,20 @@
-import type { ServerConfig } from "@wkfs/core/config";
-import {
-  type Command,
-  DAEMON_USER,
-  DESCRIPTIONS,
-  type Definition,
-  GATEWAY_USER,
-  NAMES,
-  argvOf,
-  shellWord,
-} from "./definition.ts";
-import { type InitScript, initScripts } from "./init-scripts.ts";
+import { DAEMON_USER, GATEWAY_USER, NAMES, shellWord } from "./definition.ts";
+import type { InitScript } from "./init-scripts.ts";
 
-/** Scripts with an LSB header, for start-stop-daemon(8) and setpriv(1) of util-linux. Nobody starts anew what ends. */
-export function sysvinitServer(
-  config: ServerConfig,
-  command: Command,
-  roles: readonly InitScript["role"][],
-): Definition[] {
-  return initScripts(config, command, roles, script);
-}
-
-function script({ role, name, user, command, folders, ...needs }: InitScript): string {
-  const argv = argvOf(command, role).map(shellWord).join(" ");
+/** A script with an LSB header, for start-stop-daemon(8) and setpriv(1) of util-linux. Nobody starts anew what ends. */
+export function sysvinitScript({
+  role,
+  name,
+  user,
+  description,
+  argv: words,
+  dataDir,
+  folders,
+  capabilities: rights,
+}: InitScript): string {
+  const argv = words.map(shellWord).join(" ");
   const groups = role === "daemon" ? `--groups ${DAEMON_USER},${GATEWAY_USER}` : "--clear-groups";
-  const capabilities = needs.capabilities.map((capability) => `,+${capability.slice(4).toLowerCase()}`).join("");
+  const capabilities = rights.map((capability) => `,+${capability.slice(4).toLowerCase()}`).join("");
   const drop = `--reuid ${user} --regid ${user} ${groups} --no-new-privs --inh-caps=-all${capabilities} --ambient-caps=-all${capabilities} --bounding-set=-all${capabilities}`;
   return `#!/bin/sh
 ### BEGIN INIT INFO
@@ -33,7 +24,7 @@ function script({ role, name, user, command, folders, ...needs }: InitScript): s
 ${role === "daemon" ? `# Should-Start:      nftables netfilter-persistent\n# X-Start-Before:    networking $network` : "# Should-Start:"}
 # Default-Start:     ${role === "daemon" ? "S" : "2 3 4 5"}
 # Default-Stop:      0 1 6
-# Short-Description: ${DESCRIPTIONS[role]}
+# Short-Description: ${description}
 ### END INIT INFO
 # Written by \`wkfs service print --platform sysvinit\`. The users are made by: adduser --system --group --no-create-home ${GATEWAY_USER};
 # adduser --system --group --no-create-home ${DAEMON_USER}; adduser ${DAEMON_USER} ${GATEWAY_USER}
@@ -43,7 +34,7 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 NAME=${name}
 PIDFILE=\${WKFS_RUN:-/run}/$NAME.pid
 LOG=\${WKFS_LOG:-/var/log}/$NAME.log
-export WKFS_DATA_DIR=${shellWord(command.dataDir)}
+export WKFS_DATA_DIR=${shellWord(dataDir)}
 
 # As its user, with its rights and no others.
 wkfs() {
