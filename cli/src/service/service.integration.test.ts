@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkServerConfig, credentialName } from "@wkfs/core/config";
@@ -175,6 +175,23 @@ describe("a systemd unit", () => {
     ).rejects.toMatchObject({
       code: "CONFIG_INVALID",
     });
+  });
+
+  it("leaves no plugin in a folder that becomes the daemon's user's", async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), "service-"));
+    try {
+      const store = { use: "sqlite", path: join(dataDir, "wkfs.db") };
+      const config = () => checkServerConfig({ ...SERVER, store }, undefined, "/etc/wkfs");
+      const request = { platform: "systemd", role: undefined, command: { ...COMMAND, dataDir }, config } as const;
+      expect(await serviceDefinitions(request)).not.toEqual([]);
+      await mkdir(join(dataDir, "node_modules"));
+      await expect(serviceDefinitions(request)).rejects.toMatchObject({
+        code: "CONFIG_INVALID",
+        message: expect.stringContaining("plugins are installed there"),
+      });
+    } finally {
+      await rm(dataDir, { recursive: true });
+    }
   });
 
   it("takes words of any kind as one", async () => {

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { WkfsError } from "@wkfs/core";
 import type { ServerConfig } from "@wkfs/core/config";
 import type { Command, Definition, Role } from "./definition.ts";
@@ -24,6 +26,7 @@ export async function serviceDefinitions({ platform, role, command, config }: Se
   const server = await config();
   const roles = role === undefined ? rolesOf(server) : ([role] as const);
   if (roles.includes("gateway") && server.gateway === undefined) throw noGateway(server);
+  if (roles.includes("daemon")) refuseOneFolder(server, command.dataDir);
   switch (platform) {
     case "systemd":
       return (await import("./systemd.ts")).systemdServer(server, command, roles);
@@ -36,6 +39,23 @@ export async function serviceDefinitions({ platform, role, command, config }: Se
 
 function rolesOf({ gateway, firewall }: ServerConfig): ("daemon" | "gateway")[] {
   return [...(firewall.length > 0 ? (["daemon"] as const) : []), ...(gateway ? (["gateway"] as const) : [])];
+}
+
+/**
+ * The folder of the state becomes the daemon's user's, and root loads no plugin that lies in a folder of another: not even to take down
+ * a guard. Throws `CONFIG_INVALID` where plugins are installed in it.
+ */
+function refuseOneFolder({ store, source }: ServerConfig, dataDir: string): void {
+  const path = store?.config["path"];
+  const plugins = resolve(dataDir);
+  if (typeof path !== "string" || dirname(path) !== plugins || !existsSync(join(plugins, "node_modules"))) return;
+  throw new WkfsError(
+    "CONFIG_INVALID",
+    `${source.locate(["store"])}: ${plugins} is to be the daemon's user's, and plugins are installed there, which root's commands would no longer load`,
+    {
+      hint: "Set `store.path` to a file in another folder, such as /var/lib/wkfs-state/wkfs.db, and run `wkfs service install` again.",
+    },
+  );
 }
 
 async function clientOf(platform: Platform, role: Role | undefined, command: Command): Promise<Definition[]> {
