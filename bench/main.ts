@@ -33,6 +33,12 @@ async function run({ scale, only, json }: BenchOptions, signal: AbortSignal): Pr
   // Whatever is under way when a signal comes is left where it is: the stage takes the ground from under it.
   const interrupted = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   await Promise.race([work, interrupted]);
+  if (bench.rows.length === 0) {
+    process.stderr.write(
+      `No row begins with ${only.join(" or ")}. Families of rows: ${FAMILIES.map(({ name }) => name).join(", ")}.\n`,
+    );
+    return 2;
+  }
   process.stdout.write(
     json ? `${jsonOf(machine, bench.rows)}\n` : `${machineText(machine)}\n\n${tableOf(bench.rows)}\n`,
   );

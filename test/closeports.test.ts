@@ -104,6 +104,8 @@ describe("closeports", () => {
     expect(await daemon.ask({ close: {} })).toEqual({ success: true, closed: [] });
     expect(await daemon.ask({ close: {} })).toEqual({ success: true, closed: [] });
     expect(await daemon.ask({ close: {} })).toMatchObject({ errorcode: "too_many_knocks" });
+    expect(await daemon.ask({ close: {} })).toMatchObject({ errorcode: "too_many_knocks" });
+    expect(daemon.log.filter(({ data }) => "reason" in data && data["reason"] === "too_many_knocks")).toHaveLength(1);
     expect(await daemon.kernel()).toEqual([]);
   });
 

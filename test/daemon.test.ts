@@ -285,7 +285,11 @@ describe("limits", () => {
     const both = [TCP22, { proto: "TCP", num: 5432 }];
     const first = await own.ask({ ports: both });
     expect(first).toMatchObject({ success: true, opened: [TCP22], refused: [{ proto: "TCP", num: 5432 }] });
+    const lines = () =>
+      own.log.filter(({ data }) => "reason" in data && data["reason"] === "too_many_leases_of_address");
+    expect(lines()).toHaveLength(1);
     expect(await own.ask({ ports: [both[1]] })).toMatchObject(refusal("too_many_leases_of_address"));
+    expect(lines()).toHaveLength(1);
     expect(await own.ask({ ip: "10.0.0.3", ports: [both[1]] })).toMatchObject({ success: true });
     // The room is free again with the lease's end.
     await own.advance(60_000);

@@ -27,6 +27,20 @@ async function running(
 }
 
 describe.concurrent("a running daemon is asked by", () => {
+  it("wkfs open beyond a limit, which is named with what to do about it", async () => {
+    await using host = await Sandbox.create();
+    const control = `control: { path: ${host.path("run", "control.sock")} }`;
+    await running(host, `${control}\nlimits: { leasesPerAddress: 2 }`);
+    const some = await host.wkfs("open", "192.0.2.7", "--tcp", "22,5432", "--udp", "1194", ...CONFIG);
+    expect(some.code).toBe(5);
+    expect(some.stdout).toMatch(
+      /^refused {2}udp\/1194, .*\(too_many_leases_of_address\)\nHint: .*limits\.leasesPerAddress/m,
+    );
+    const none = await host.wkfs("open", "192.0.2.7", "--udp", "1194", ...CONFIG);
+    expect(none.code).toBe(4);
+    expect(none.stdout).toMatch(/^nothing was opened: too_many_leases_of_address\nHint: .*limits\.leasesPerAddress/);
+  });
+
   it("wkfs open, leases, close and history", async () => {
     await using host = await Sandbox.create();
     await running(host);

@@ -101,6 +101,7 @@ export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
         const journal = new Journal(store, notifications, log, feed.tell);
         const expiry = new Expiry({ book, firewalls, journal, notifications, serial, clock, log });
         const limits = new Limits(config, book);
+        const refusals = new RefusalLog(log, clock);
         const transactions = new Transactions({
           book,
           policy,
@@ -110,7 +111,7 @@ export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
           notifications,
           expiry,
           serial,
-          refusals: new RefusalLog(log, clock),
+          refusals,
           clock,
           log,
         });
@@ -152,7 +153,7 @@ export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
           reload,
           heir: succeeds !== undefined,
           steering,
-          closings: new Closings({ book, policy, limits, steering, clock }),
+          closings: new Closings({ book, policy, limits, steering, refusals, clock }),
           book,
           policy,
           store,

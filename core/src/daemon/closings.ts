@@ -1,4 +1,5 @@
 import type { Clock } from "../contracts/plugin.ts";
+import type { RefusalLog } from "../lifecycle/refusal-log.ts";
 import type { KnockRefusal } from "../model/knock.ts";
 import { type Lease, leaseId } from "../model/lease.ts";
 import type { CloseRequest } from "../protocol/close-messages.ts";
@@ -12,6 +13,7 @@ export interface ClosingParts {
   readonly policy: Policy;
   readonly limits: Limits;
   readonly steering: Steering;
+  readonly refusals: RefusalLog;
   readonly clock: Clock;
 }
 
@@ -29,8 +31,11 @@ export class Closings {
    * `FIREWALL_FAILED`, as `Steering.close`.
    */
   async close({ address, ports, client }: CloseRequest): Promise<readonly Lease[] | KnockRefusal> {
-    const { book, policy, limits, steering, clock } = this.#parts;
-    if (!limits.admits(address, clock.now())) return "too_many_knocks";
+    const { book, policy, limits, steering, refusals, clock } = this.#parts;
+    if (!limits.admits(address, clock.now())) {
+      refusals.note("too_many_knocks", () => address.text);
+      return "too_many_knocks";
+    }
     const name = policy.clientOf({ address, ports: ports ?? [], duration: 0, client });
     if (name === undefined) return "unknown_client";
     // Chosen when it is our turn: until then another client may have renewed a lease.

@@ -51,7 +51,8 @@ export class Room {
   readonly #config: ServerConfig["limits"];
   readonly #book: LeaseBook;
   readonly #ports: readonly Port[];
-  readonly #taken = new Map<string, number>();
+  /** What an address has and was given here. The book does not change meanwhile, so it is counted once, not for each port of a knock. */
+  readonly #held = new Map<string, number>();
   #all = 0;
 
   constructor(config: ServerConfig["limits"], book: LeaseBook, ports: readonly Port[]) {
@@ -64,12 +65,15 @@ export class Room {
   take(address: Address): LimitRefusal | undefined {
     if (this.#book.size + this.#all >= this.#config.leases) return "too_many_leases";
     if (this.#ports.length > 0) {
-      const taken = this.#taken.get(address.text) ?? 0;
-      const open = this.#ports.filter((port) => this.#book.get(leaseId({ address, port })) !== undefined).length;
-      if (open + taken >= this.#config.leasesPerAddress) return "too_many_leases_of_address";
-      this.#taken.set(address.text, taken + 1);
+      const held = this.#held.get(address.text) ?? this.#open(address);
+      const fits = held < this.#config.leasesPerAddress;
+      this.#held.set(address.text, fits ? held + 1 : held);
+      if (!fits) return "too_many_leases_of_address";
     }
     this.#all += 1;
     return undefined;
+  }
+  #open(address: Address): number {
+    return this.#ports.filter((port) => this.#book.get(leaseId({ address, port })) !== undefined).length;
   }
 }

@@ -18,6 +18,8 @@ export interface Decision {
   readonly renewed: readonly Lease[];
   /** Ports that are not opened. */
   readonly refused: readonly Port[];
+  /** Why there was no room for some of them; absent where there was. */
+  readonly because?: KnockRefusal;
 }
 
 /** How much may be opened still; see `limits` of the configuration. */
@@ -103,7 +105,8 @@ export class ConfiguredPolicy implements Policy {
         refused.push(port);
       }
     }
-    return opened.length + renewed.length > 0 ? { opened, renewed, refused } : { refusal };
+    if (opened.length + renewed.length === 0) return { refusal };
+    return refusal === "no_ports" ? { opened, renewed, refused } : { opened, renewed, refused, because: refusal };
   }
 
   /**

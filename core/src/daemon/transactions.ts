@@ -233,9 +233,10 @@ export class Transactions {
     const { log, refusals } = this.#parts;
     const { knock, answer } = waiting;
     const given = "refusal" in outcome || refusal === undefined ? outcome : { refusal };
-    if ("refusal" in given && given.refusal.startsWith("too_many_"))
-      refusals.note(given.refusal, () => knock.address.text);
-    else {
+    const reason = "refusal" in given ? given.refusal : given.because;
+    const limited = reason?.startsWith("too_many_") === true;
+    if (limited) refusals.note(reason, () => knock.address.text);
+    if (!limited || !("refusal" in given)) {
       const data = { address: knock.address.text, client, ...summary(given) };
       log.info(data, "refusal" in given ? "knock refused" : "knock granted");
     }

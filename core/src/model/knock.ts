@@ -18,7 +18,13 @@ export interface Knock {
 
 /** What became of a knock. */
 export type KnockOutcome =
-  | { readonly opened: readonly Lease[]; readonly renewed: readonly Lease[]; readonly refused: readonly Port[] }
+  | {
+      readonly opened: readonly Lease[];
+      readonly renewed: readonly Lease[];
+      readonly refused: readonly Port[];
+      /** Why a port that could have been opened stands among the refused; absent where all of them are not offered. */
+      readonly because?: KnockRefusal;
+    }
   | { readonly refusal: KnockRefusal };
 
 /**
