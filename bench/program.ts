@@ -6,6 +6,8 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** Milliseconds that a program has to end when it is told to. */
 const PATIENCE = 10_000;
+/** Characters of a line of a log that is looked for. */
+const LONGEST_LINE = 4096;
 
 /** A program that was started: what it logs, what it answers, and its end. */
 export class Program implements AsyncDisposable {
@@ -46,8 +48,8 @@ export class Program implements AsyncDisposable {
     return statSync(this.#log!).size;
   }
 
-  /** Waits until the log holds this text, from some byte on; rejects when the program ends without. */
-  async says(text: string, { limit = 60_000, from = 0 } = {}): Promise<void> {
+  /** Waits until the log holds this text, from some byte on, and gives its line; rejects when the program ends without. */
+  async says(text: string, { limit = 60_000, from = 0 } = {}): Promise<string> {
     const file = await open(this.#log!, "r");
     let at = from;
     try {
@@ -59,8 +61,10 @@ export class Program implements AsyncDisposable {
           const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, at);
           if (bytesRead === 0) break;
           at += bytesRead;
-          seen = seen.slice(-text.length) + buffer.toString("utf8", 0, bytesRead);
-          if (seen.includes(text)) return;
+          seen = seen.slice(-LONGEST_LINE) + buffer.toString("utf8", 0, bytesRead);
+          const place = seen.indexOf(text);
+          const end = place === -1 ? -1 : seen.indexOf("\n", place);
+          if (end !== -1) return seen.slice(seen.lastIndexOf("\n", place) + 1, end);
         }
         if (!running) throw new Error(`${this.#name} ended: ${seen.slice(-2000)}`);
         if (performance.now() > end) throw new Error(`${this.#name} did not say ${text}`);

@@ -147,17 +147,17 @@ export class Site {
   }
 
   /** Resolves when the daemon is ready. */
-  async daemon(): Promise<Program> {
-    return await this.#role("daemon");
+  async daemon(...flags: string[]): Promise<Program> {
+    return await this.#role("daemon", flags);
   }
 
   async gateway(): Promise<Program> {
-    return await this.#role("serve");
+    return await this.#role("serve", []);
   }
 
-  async #role(role: string): Promise<Program> {
+  async #role(role: string, flags: readonly string[]): Promise<Program> {
     const log = `${this.name}-${role}.log`;
-    const program = await this.#stage.start([process.execPath, CLI, role, "--config", this.config], {
+    const program = await this.#stage.start([process.execPath, CLI, role, "--config", this.config, ...flags], {
       host: this.server,
       log,
     });

@@ -171,11 +171,9 @@ export class Reconcile {
         await this.#failed(firewall.name, messageOf(error));
       }
     }
-    if (everything) {
-      const ended = this.#parts.clock.steady();
-      this.#compareAt = ended + Math.max(COMPARE_EVERY, (ended - started) / COMPARE_SHARE);
-    }
-    this.#parts.log.debug({ everything }, "checked the packet filter");
+    const took = this.#parts.clock.steady() - started;
+    if (everything) this.#compareAt = started + took + Math.max(COMPARE_EVERY, took / COMPARE_SHARE);
+    this.#parts.log.debug({ everything, took }, "checked the packet filter");
   }
 
   /**
