@@ -63,8 +63,8 @@ export class Program implements AsyncDisposable {
           at += bytesRead;
           seen = seen.slice(-LONGEST_LINE) + buffer.toString("utf8", 0, bytesRead);
           const place = seen.indexOf(text);
-          const end = place === -1 ? -1 : seen.indexOf("\n", place);
-          if (end !== -1) return seen.slice(seen.lastIndexOf("\n", place) + 1, end);
+          const close = place === -1 ? -1 : seen.indexOf("\n", place);
+          if (close !== -1) return seen.slice(seen.lastIndexOf("\n", place) + 1, close);
         }
         if (!running) throw new Error(`${this.#name} ended: ${seen.slice(-2000)}`);
         if (performance.now() > end) throw new Error(`${this.#name} did not say ${text}`);
