@@ -11,7 +11,7 @@ import { program } from "./program.ts";
 import { readRuleset } from "./ruleset.ts";
 import { runningDaemon } from "./running-daemon.ts";
 import { loadSnapshot, makeRescueFolder, rescueFolder, saveConfig, saveSnapshot } from "./snapshot.ts";
-import { type Site, takeDown } from "./take-down.ts";
+import { type Site, detachPredecessors, takeDown } from "./take-down.ts";
 import { knownUnits } from "./units.ts";
 
 export interface Activation {
@@ -69,7 +69,11 @@ export async function activate(activation: Activation): Promise<Activated> {
     // What a daemon without a probation left is ours: what was before is without it.
     await daemon.detach();
     await saveSnapshot(stateDir, { ruleset: await readRuleset(), config: { file: configFile, text } });
-  } else await saveConfig(stateDir, { file: configFile, text }, Object.keys(kept.ruleset));
+  } else {
+    const failures = await detachPredecessors(kept, config, dataDir);
+    if (failures.length > 0) throw stuck(failures);
+    await saveConfig(stateDir, { file: configFile, text }, Object.keys(kept.ruleset));
+  }
 
   const until = Date.now() + within * 1000;
   const bootId = await currentBoot();
@@ -184,6 +188,12 @@ async function startUnits(units: readonly string[], site: Site): Promise<void> {
   await disarmTimer(site.stateDir);
   throw new WkfsError("HOST_UNSUPPORTED", `the units do not start: ${messageOf(stderr.trim())}; ${lines.join("; ")}`, {
     hint: "See `journalctl -u wkfs-daemon -u wkfs-gateway`, and run `wkfs activate` again.",
+  });
+}
+
+function stuck(failures: readonly string[]): WkfsError {
+  return new WkfsError("HOST_UNSUPPORTED", `nothing was activated: the guard of before stays: ${failures.join("; ")}`, {
+    hint: "`wkfs rescue` takes it down, as far as it can, and says what is left.",
   });
 }
 
