@@ -40,6 +40,6 @@ function rulesTakenOut(
 
 /** By which families the gateway can be reached; a web server before it is taken to listen on both. */
 function familiesOf(listen: string): readonly Packet["family"][] {
-  if (/^0\.0\.0\.0:/.test(listen)) return ["ipv4"];
+  if (listen.startsWith("0.0.0.0:")) return ["ipv4"];
   return ["ipv4", "ipv6"];
 }

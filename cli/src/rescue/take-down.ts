@@ -6,6 +6,7 @@ import { leftovers } from "./leftovers.ts";
 import { program } from "./program.ts";
 import { type Ruleset, differences, readRuleset } from "./ruleset.ts";
 import { endDaemon } from "./running-daemon.ts";
+import { savedGuards } from "./saved-rules.ts";
 import { type Snapshot, loadSnapshot } from "./snapshot.ts";
 
 /** Milliseconds that one firewall may take. */
@@ -61,6 +62,7 @@ export async function takeDown({ stateDir, configFile, dataDir }: Site): Promise
   lines.push(...(compared ?? []));
   const identical = compared && compared.length === 0;
   if (identical === true) lines.push("the packet filter is what it was before the activation");
+  lines.push(...(await savedGuards([current, former])));
   return { down: failures.length === 0 && names.length > 0, identical, lines };
 }
 
