@@ -232,6 +232,11 @@ describe("whether knocks come in", () => {
       knocks(input(BOTH, "DROP"), allow),
       [/as soon as the guard/],
     ],
+    [
+      "nothing does over IPv6",
+      knocks({ ...input("DROP"), families: ["ipv6"] }, { listen: "[::]:8080" }),
+      [/^warning .* over IPv6: /],
+    ],
     ["it is out, and another does", knocks(input(BOTH, "-p tcp -j ACCEPT", "DROP"), allow), []],
     ["a web server passes them on", knocks(native(0, WEB, "DROP"), { listen: "127.0.0.1:8080" }), []],
     ["its port is closed", knocks(native(0, SSH, "DROP"), { listen: "127.0.0.1:8080" }), [/^problem tcp\/443, /]],

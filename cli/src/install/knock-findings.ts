@@ -11,22 +11,38 @@ import { nameOf, packetsTo } from "./protected.ts";
  */
 export function knockFindings({ listen, firewalls }: ServerAnswers, { filter }: Host, port: number): Finding[] {
   const found = new Findings();
-  for (const packet of packetsTo({ tcp: [port], udp: [] }, familiesOf(listen)))
-    for (const chain of filter.chains) inChain(chain, packet, rulesTakenOut(chain, firewalls, filter.chains), found);
+  const packets = packetsTo({ tcp: [port], udp: [] }, familiesOf(listen));
+  const dropped = packets.map((packet) =>
+    filter.chains.flatMap((chain) => {
+      const what = dropIn(chain, packet, rulesTakenOut(chain, firewalls, filter.chains));
+      return what === undefined ? [] : [what];
+    }),
+  );
+  const everywhere = dropped.every((whats) => whats.length > 0);
+  for (const [index, packet] of packets.entries()) {
+    const whom = everywhere ? "" : packet.family === "ipv4" ? " over IPv4" : " over IPv6";
+    for (const what of dropped[index]!)
+      found.add(
+        everywhere ? "problem" : "warning",
+        what,
+        nameOf(packet),
+        (names) => `${names}, on which clients knock${whom}: ${what}.`,
+      );
+  }
   return found.all();
 }
 
-function inChain(chain: BaseChain, packet: Packet, out: ReadonlySet<string>, found: Findings): void {
+/** Says what drops the packet for sure in this chain; undefined where nothing does. */
+function dropIn(chain: BaseChain, packet: Packet, out: ReadonlySet<string>): string | undefined {
   const all = outcomes(chain, packet, ({ text }: Rule) => out.has(text));
   const { rule } = all.at(-1)!;
   // Who is let in by a rule that asks for more than the port is the administrator's to know.
-  if (all.some(({ verdict }) => verdict === "accept")) return;
+  if (all.some(({ verdict }) => verdict === "accept")) return undefined;
   const who = rule === undefined ? `the policy of ${chain.name}` : `"${rule}" in ${chain.name}`;
   const now = out.size > 0 && outcomes(chain, packet).some(({ verdict }) => verdict === "accept");
-  const what = now
-    ? "will drop knocks as soon as the guard is confirmed, since what lets them in is then taken out: leave that rule, or part it"
-    : "drops knocks: let that chain accept the port, or nobody can knock";
-  found.add("problem", who, nameOf(packet), (names) => `${names}, on which clients knock: ${who} ${what}.`);
+  return now
+    ? `${who} will drop knocks as soon as the guard is confirmed, since what lets them in is then taken out: leave that rule, or part it`
+    : `${who} drops knocks: let that chain accept the port`;
 }
 
 function rulesTakenOut(
