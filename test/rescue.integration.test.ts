@@ -235,6 +235,20 @@ for (const filter of [iptables, nftables]) {
         await expectAsBefore(own);
       });
 
+      it("is taken past a confirmed guard of another firewall, which has no end of its own", async () => {
+        await using own = await Activation.of(filter);
+        await own.activate("--within", "10m");
+        const { daemon } = await own.start();
+        expect(await own.wkfs("confirm")).toMatchObject({ code: 0 });
+        await daemon.end();
+        expect(await own.reach()).toBe("silent");
+        const other = filter === iptables ? nftables : iptables;
+        await own.site.configure({ more: { firewall: other.section("wkfs") } });
+        await own.activate("--within", "3s");
+        expect(await own.timerEnded()).toMatch(/the packet filter is what it was before the activation/);
+        await expectAsBefore(own);
+      });
+
       it("is open for good after a knock and `wkfs confirm`; panic and uninstall take it", async () => {
         await using own = await Activation.of(filter);
         await own.activate("--confirm", "console");

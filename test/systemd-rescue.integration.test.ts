@@ -89,4 +89,32 @@ systemdSuite("the way back", () => {
       stdout: "",
     });
   });
+
+  it.concurrent("of a changed configuration is one probation from a confirmed guard, and a full disk does not bar it", async () => {
+    const { served, before } = await installed(nftables, UNIX);
+    await using _ = served;
+    const { host, site } = served;
+    await host.run("mkdir", "-p", "/var/lib/wkfs");
+    await host.run("mount", "-t", "tmpfs", "-o", "size=16m", "none", "/var/lib/wkfs");
+    await activate(served, "10m");
+    expect(await host.wkfs("activate")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("a daemon runs already") as string,
+    });
+    expect(await host.wkfs("confirm")).toMatchObject({ code: 0 });
+    const pid = await host.property("wkfs-daemon", "MainPID");
+    await activate(served, "10m");
+    expect(await host.property("wkfs-daemon", "MainPID")).not.toBe(pid);
+    expect((await host.wkfs("status")).stdout).toMatch(/^probation /m);
+    expect(await site.prober.tcp(PORT)).toBe("silent");
+    expect(await host.wkfs("confirm")).toMatchObject({ code: 0 });
+
+    expect((await host.exec(["dd", "if=/dev/zero", "of=/var/lib/wkfs/full", "bs=64k"])).code).not.toBe(0);
+    const rescued = await host.wkfs("rescue");
+    expect(rescued).toMatchObject({ code: 1, stdout: expect.stringContaining("ENOSPC") as string });
+    expect(await host.property("wkfs-daemon", "ActiveState")).toBe("inactive");
+    expect(await picture(site.server)).toBe(before);
+    expect(await site.prober.still("ssh")).toBe("open");
+    expect(await site.prober.tcp(PORT)).toBe("open");
+  });
 });

@@ -5,7 +5,7 @@ import type { Host } from "../install/detect/host.ts";
 import { certificateFindings, readCertificate } from "./certificate.ts";
 import { clockFindings, readClock } from "./clock.ts";
 import { configurationFindings } from "./configuration.ts";
-import { askControl, askTransport, daemonFindings } from "./daemon.ts";
+import { askControl, askTransport, daemonFindings, whyNever } from "./daemon.ts";
 import { type Finding, type Found, error, note } from "./finding.ts";
 import { gatewayFindings } from "./gateway.ts";
 import { kernelFindings, probeKernel } from "./kernel.ts";
@@ -52,6 +52,7 @@ export function checksOf(patient: Patient, host: Promise<Host>, { url, ca, testM
       look: async () =>
         daemonFindings({
           control: control && (await askControl(control.path)),
+          never: await whyNever(config.rescue),
           transport: transport && (await askTransport(transport.made)),
         }),
     });

@@ -1,6 +1,7 @@
 import { type Transport, isWkfsError, messageOf } from "@wkfs/core";
 import { controlCall } from "@wkfs/core/control";
 import type { DaemonReport } from "@wkfs/core/daemon";
+import { currentBoot, recordIn, verdictOn } from "@wkfs/core/rescue";
 import { type Found, error, note, ok, warning } from "./finding.ts";
 
 /** An answer, or why there is none. */
@@ -11,6 +12,8 @@ export type Asked<Answer> =
 export interface DaemonFacts {
   /** Undefined where the configuration has no control socket. */
   readonly control: Asked<DaemonReport> | undefined;
+  /** Why no daemon may guard, by the record of the last activation; undefined where one may. */
+  readonly never?: string | undefined;
   /** Where a gateway asks; undefined where there is no transport. */
   readonly transport: { readonly addresses: readonly string[]; readonly reply: Asked<string> } | undefined;
 }
@@ -19,8 +22,8 @@ export interface DaemonFacts {
 const NEARLY_FULL = 0.9;
 const START = "systemctl start wkfs-daemon  # and see why not: journalctl -u wkfs-daemon";
 
-export function daemonFindings({ control, transport }: DaemonFacts): Found[] {
-  const found: Found[] = [];
+export function daemonFindings({ control, never, transport }: DaemonFacts): Found[] {
+  const found: Found[] = never === undefined ? [] : [error(`no daemon guards: ${never}`, "wkfs activate")];
   if (control === undefined)
     found.push(
       note(
@@ -66,6 +69,16 @@ const LIMIT = 5000;
 
 export async function askControl(path: string): Promise<Asked<DaemonReport>> {
   return await asked(async () => (await controlCall({ path, op: "status" })) as DaemonReport);
+}
+
+/** Undefined too where nobody can read it: then the daemon says so. */
+export async function whyNever(stateDir: string | undefined): Promise<string | undefined> {
+  if (stateDir === undefined) return undefined;
+  const record = await recordIn(stateDir)
+    .read()
+    .catch(() => undefined);
+  const verdict = verdictOn(record, Date.now(), await currentBoot());
+  return verdict.guard === "never" ? verdict.because : undefined;
 }
 
 export async function askTransport(transport: Transport): Promise<DaemonFacts["transport"]> {

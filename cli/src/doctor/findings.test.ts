@@ -6,11 +6,12 @@ import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { WkfsError } from "@wkfs/core";
 import type { DaemonReport } from "@wkfs/core/daemon";
+import { newRecord, recordIn } from "@wkfs/core/rescue";
 import { describe, expect, it } from "vitest";
 import { certificateFindings } from "./certificate.ts";
 import { clockFindings } from "./clock.ts";
 import { configurationFindings } from "./configuration.ts";
-import { daemonFindings } from "./daemon.ts";
+import { daemonFindings, whyNever } from "./daemon.ts";
 import type { Found } from "./finding.ts";
 import { gatewayFindings, isUnguessable } from "./gateway.ts";
 import { kernelFindings, probesFor } from "./kernel.ts";
@@ -105,6 +106,22 @@ describe("the daemon", () => {
     expect(of({ notifiers: [{ name: "mail", waiting: 2, failures: 3 }] })).toEqual(["ok", "warning"]);
     expect(of({ firewalls: [{ ...report.firewalls[0], missing: ["the set is gone"] }] })).toEqual(["ok", "error"]);
     expect(of({ firewalls: [{ ...report.firewalls[0], error: "nft is gone" }] })).toEqual(["ok", "error"]);
+  });
+
+  it("is not started where the activation was ended: a start would not guard", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "wkfs-ended-"));
+    try {
+      expect(await whyNever(folder)).toBeUndefined();
+      const parts = { until: 0, seconds: 60, bootId: "one", config: "wkfs.yaml", confirmBy: "knock" } as const;
+      await recordIn(folder).write(newRecord({ ...parts, stage: "ended" }));
+      const never = await whyNever(folder);
+      const [first] = daemonFindings({ control: { failure: "gone", hint: undefined }, never, transport: undefined });
+      expect(first).toMatchObject({ level: "error", mend: "wkfs activate" });
+      await recordIn(folder).write(newRecord({ ...parts, stage: "confirmed" }));
+      expect(await whyNever(folder)).toBeUndefined();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("answers a gateway in the words of the protocol", () => {

@@ -208,3 +208,40 @@ describe("what the host means", () => {
     expect(offeredRules(GUARD, host({ chains: [input(...rules)] }), PORTS)).toEqual([]);
   });
 });
+
+describe("whether knocks come in", () => {
+  const BOTH = "-p tcp -m multiport --dports 22,8080 -j ACCEPT";
+  const WEB = "-p tcp -m tcp --dport 443 -j ACCEPT";
+  const knocks = (chain: BaseChain, more: Partial<ServerAnswers> = {}) =>
+    findings({ ...ANSWERS, ...more }, host({ chains: [chain] }))
+      .map(({ level, text }) => `${level} ${text}`)
+      .filter((text) => text.includes("clients knock"));
+  const allow = { firewalls: [{ ...GUARD, mode: "allow" as const, takeOut: [BOTH] }] };
+
+  it.each<[string, string[], RegExp[]]>([
+    ["a rule lets them in", knocks(native(0, BOTH, "DROP")), []],
+    ["a rule lets some in", knocks(native(0, "-s 10.0.0.0/8 -j ACCEPT", "DROP")), []],
+    ["nothing does", knocks(native(0, SSH, "DROP")), [/^problem tcp\/8080, .* the policy of inet .* drops knocks: /]],
+    [
+      "a rule drops them",
+      knocks(input("-p tcp -m tcp --dport 8080 -j DROP")),
+      [/^problem .* "-p tcp .* drops knocks: /],
+    ],
+    [
+      "what lets them in is out when the guard is confirmed",
+      knocks(input(BOTH, "DROP"), allow),
+      [/as soon as the guard/],
+    ],
+    [
+      "nothing does over IPv6",
+      knocks({ ...input("DROP"), families: ["ipv6"] }, { listen: "[::]:8080" }),
+      [/^warning .* over IPv6: /],
+    ],
+    ["it is out, and another does", knocks(input(BOTH, "-p tcp -j ACCEPT", "DROP"), allow), []],
+    ["a web server passes them on", knocks(native(0, WEB, "DROP"), { listen: "127.0.0.1:8080" }), []],
+    ["its port is closed", knocks(native(0, SSH, "DROP"), { listen: "127.0.0.1:8080" }), [/^problem tcp\/443, /]],
+    ["it is on another host", knocks(native(0, "DROP"), { listen: "unix:/run/a", url: "https://a.example:444/x" }), []],
+  ])("%s", (_, found, expected) => {
+    expect(found).toEqual(expected.map((pattern) => expect.stringMatching(pattern)));
+  });
+});

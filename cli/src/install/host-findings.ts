@@ -4,12 +4,15 @@ import { WEB_SERVER } from "./detect/listeners.ts";
 import { whatOthersMean } from "./detect/others.ts";
 import type { Finding } from "./finding.ts";
 import { parentName } from "./firewall-place.ts";
+import { knockFindings } from "./knock-findings.ts";
 import { ruleFindings } from "./rule-findings.ts";
 
 /** Everything that this host says about the answers. */
 export function findings(answers: ServerAnswers, host: Host): Finding[] {
+  const knocked = portOfKnocks(answers, host);
   return [
     ...portFindings(answers, host),
+    ...(knocked === undefined || answers.tcp.includes(knocked) ? [] : knockFindings(answers, host, knocked)),
     ...programFindings(answers.firewalls, host),
     ...answers.firewalls.flatMap((entry) => ruleFindings(entry, host.filter.chains, answers)),
     ...whatOthersMean(host.others).map((text) => ({ level: "note", text }) as const),
@@ -101,6 +104,13 @@ function programFindings(firewalls: readonly FirewallEntry[], { filter }: Host):
       });
   }
   return found;
+}
+
+/** The port of this host that clients knock on: the gateway's, or that of a web server here that passes knocks on to it. */
+function portOfKnocks({ listen, url }: ServerAnswers, { listeners }: Host): number | undefined {
+  if (!/^(unix:|127\.|\[::1\]|localhost:)/.test(listen)) return portOf(listen);
+  const port = url === undefined ? undefined : webPort(url);
+  return listeners.some((one) => one.protocol === "tcp" && one.port === port && !one.local) ? port : undefined;
 }
 
 /** Of `host:port`; undefined for a Unix socket. */

@@ -11,8 +11,8 @@ import { program } from "./program.ts";
 import { readRuleset } from "./ruleset.ts";
 import { runningDaemon } from "./running-daemon.ts";
 import { loadSnapshot, makeRescueFolder, rescueFolder, saveConfig, saveSnapshot } from "./snapshot.ts";
-import { type Site, takeDown } from "./take-down.ts";
-import { knownUnits } from "./units.ts";
+import { type Site, detachPredecessors, takeDown } from "./take-down.ts";
+import { knownUnits, runsAsUnit, stopUnits } from "./units.ts";
 
 export interface Activation {
   readonly configFile: string;
@@ -43,8 +43,8 @@ export interface Activated {
 
 /**
  * Begins a probation: a daemon that starts from now on guards until its end, unless somebody confirms. Touches nothing when the
- * configuration is wrong. Throws `CONFIG_INVALID`, `SECRET_INVALID`, `PLUGIN_INVALID`, `HOST_UNSUPPORTED`, and `STATE_INVALID` while a
- * daemon runs.
+ * configuration is wrong. A confirmed daemon that systemd runs is stopped first, and started again on probation. Throws `CONFIG_INVALID`,
+ * `SECRET_INVALID`, `PLUGIN_INVALID`, `HOST_UNSUPPORTED`, and `STATE_INVALID` while another daemon runs.
  */
 export async function activate(activation: Activation): Promise<Activated> {
   const { dataDir, within, confirmBy } = activation;
@@ -56,20 +56,24 @@ export async function activate(activation: Activation): Promise<Activated> {
   const plugins = await loadPlugins(uses, source, dataDir);
   const daemon = await createDaemon({ config, plugins });
   if (!activation.withoutKernelTimer) await refuseUntimed(config, await createFirewalls({ config, plugins }));
-  const pid = await runningDaemon(stateDir);
-  if (pid !== undefined) throw running(pid);
-
   const units = activation.start ? await knownUnits() : [];
-  await makeRescueFolder(stateDir);
   const file = recordIn(stateDir);
-  const text = await readFile(configFile, "utf8");
   const former = await file.read().catch(() => undefined);
+  const pid = await runningDaemon(stateDir);
+  if (pid !== undefined) await stopRunning(pid, units, former);
+
+  await makeRescueFolder(stateDir);
+  const text = await readFile(configFile, "utf8");
   const kept = former?.stage === "confirmed" ? await loadSnapshot(stateDir).catch(() => undefined) : undefined;
   if (kept === undefined) {
     // What a daemon without a probation left is ours: what was before is without it.
     await daemon.detach();
     await saveSnapshot(stateDir, { ruleset: await readRuleset(), config: { file: configFile, text } });
-  } else await saveConfig(stateDir, { file: configFile, text }, Object.keys(kept.ruleset));
+  } else {
+    const failures = await detachPredecessors(kept, config, dataDir);
+    if (failures.length > 0) throw stuck(failures);
+    await saveConfig(stateDir, { file: configFile, text }, Object.keys(kept.ruleset));
+  }
 
   const until = Date.now() + within * 1000;
   const bootId = await currentBoot();
@@ -159,6 +163,20 @@ async function refuseUntimed(
   );
 }
 
+/**
+ * The units start again with what was activated; until then the guard of before stays. Throws `STATE_INVALID` where the daemon is on
+ * probation, or is not systemd's to start again.
+ */
+async function stopRunning(pid: number, units: readonly string[], record: ActivationRecord | undefined): Promise<void> {
+  const lasting = record === undefined || record.stage === "confirmed";
+  if (!lasting || units.length === 0 || !(await runsAsUnit(pid))) throw running(pid);
+  const refused = await stopUnits(units);
+  if (refused === undefined) return;
+  throw new WkfsError("HOST_UNSUPPORTED", `nothing was activated: ${refused}`, {
+    hint: "See `systemctl status wkfs-daemon`, and run `wkfs activate` again.",
+  });
+}
+
 /** The record is there before anybody waits for its end, and gone where nobody can. */
 async function armFor(record: ActivationRecord, site: Site, file: ReturnType<typeof recordIn>): Promise<string> {
   await file.write(record);
@@ -184,6 +202,12 @@ async function startUnits(units: readonly string[], site: Site): Promise<void> {
   await disarmTimer(site.stateDir);
   throw new WkfsError("HOST_UNSUPPORTED", `the units do not start: ${messageOf(stderr.trim())}; ${lines.join("; ")}`, {
     hint: "See `journalctl -u wkfs-daemon -u wkfs-gateway`, and run `wkfs activate` again.",
+  });
+}
+
+function stuck(failures: readonly string[]): WkfsError {
+  return new WkfsError("HOST_UNSUPPORTED", `nothing was activated: the guard of before stays: ${failures.join("; ")}`, {
+    hint: "`wkfs rescue` takes it down, as far as it can, and says what is left.",
   });
 }
 

@@ -5,6 +5,7 @@ import { type ActivationRecord, type Stage, currentBoot, newRecord, recordIn, ve
 import { ROOT_DATA_DIR } from "../data-dir.ts";
 import { disarmTimer } from "./outside-timer.ts";
 import { type Site, type TakenDown, takeDown } from "./take-down.ts";
+import { knownUnits, stopUnits } from "./units.ts";
 
 /** Milliseconds between two looks whether there still is something to wait for. */
 const LOOK_EVERY = 1000;
@@ -40,10 +41,16 @@ export async function endActivation(site: Site, stage: Extract<Stage, "ended" | 
           before: found?.stage === "panic" ? found.before : found?.stage,
         }
       : { ...(found ?? newRecord({ ...blank, stage })), stage };
-  const unmarked = await file.write(record).then(
+  const unmarked: string[] = await file.write(record).then(
     () => [],
     (error: unknown) => [`a daemon that is started again would guard again: ${messageOf(error)}`],
   );
+  // systemd starts what ends, and nothing tells this one not to guard.
+  if (unmarked.length > 0) {
+    const units = await knownUnits();
+    const refused = units.length > 0 ? await stopUnits(units.slice(0, 1)) : undefined;
+    if (refused !== undefined) unmarked.push(refused);
+  }
   const taken = await takeDown(site);
   await disarmTimer(site.stateDir);
   return { ...taken, down: taken.down && unmarked.length === 0, lines: [...unmarked, ...taken.lines] };

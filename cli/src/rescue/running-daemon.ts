@@ -34,7 +34,8 @@ export async function announceDaemon(stateDir: string | undefined, log: Logger):
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     const began = (await beginningOf(process.pid)) ?? "";
     await writeDurably(path, `${JSON.stringify({ pid: process.pid, began } satisfies Process)}\n`, 0o644);
-    return () => rm(path, { force: true });
+    // What is left when that fails names a process that is gone.
+    return () => rm(path, { force: true }).catch(() => {});
   } catch (error) {
     log.warn({ path, error: messageOf(error) }, "`wkfs rescue` will not know which process this is");
     return nothing;

@@ -6,6 +6,7 @@ import { leftovers } from "./leftovers.ts";
 import { program } from "./program.ts";
 import { type Ruleset, differences, readRuleset } from "./ruleset.ts";
 import { endDaemon } from "./running-daemon.ts";
+import { savedGuards } from "./saved-rules.ts";
 import { type Snapshot, loadSnapshot } from "./snapshot.ts";
 
 /** Milliseconds that one firewall may take. */
@@ -61,6 +62,7 @@ export async function takeDown({ stateDir, configFile, dataDir }: Site): Promise
   lines.push(...(compared ?? []));
   const identical = compared && compared.length === 0;
   if (identical === true) lines.push("the packet filter is what it was before the activation");
+  lines.push(...(await savedGuards([current, former])));
   return { down: failures.length === 0 && names.length > 0, identical, lines };
 }
 
@@ -68,17 +70,36 @@ async function formerConfig({ config: { file, text } }: Snapshot): Promise<Serve
   return await parseServerConfig(text, file);
 }
 
-/** Each firewall by itself, so that a broken one keeps no other. */
+/**
+ * Takes out what an activation hung in that is none of the firewalls of another configuration. Gives what failed. A guard that is
+ * confirmed has no end of its own: without this it would stay beside its successor, and outlive it.
+ */
+export async function detachPredecessors(
+  former: Snapshot,
+  { firewall }: ServerConfig,
+  dataDir: string,
+): Promise<readonly string[]> {
+  const { failures } = await detachAll([await formerConfig(former)], dataDir, new Set(firewall.map(keyOf)));
+  return failures;
+}
+
+/** The same key: hung in at the same place, so that one takes over from the other. */
+function keyOf({ use, config }: PluginUse): string {
+  return JSON.stringify([use, config]);
+}
+
+/** Each firewall by itself, so that a broken one keeps no other. Not those whose keys are in `except`. */
 async function detachAll(
   configs: readonly (ServerConfig | undefined)[],
   dataDir: string,
+  except: ReadonlySet<string> = new Set(),
 ): Promise<{ readonly failures: string[]; readonly names: string[] }> {
   const failures: string[] = [];
   const names: string[] = [];
-  const seen = new Set<string>();
+  const seen = new Set(except);
   for (const config of configs) {
     for (const use of config?.firewall ?? []) {
-      const key = JSON.stringify([use.use, use.config]);
+      const key = keyOf(use);
       if (config === undefined || seen.has(key)) continue;
       seen.add(key);
       try {

@@ -94,7 +94,7 @@ async function prepare(argv: readonly string[]): Promise<void> {
   );
 }
 
-/** A server's guard goes up by `wkfs activate`, which is on probation; what was started so is started anew. */
+/** A server's guard goes up by `wkfs activate`, which is on probation, also the one of a changed configuration. */
 function nextSteps({ platform, paths, config }: Steps, first: boolean): string[] {
   const services = servicesIn(paths);
   const activate = `wkfs activate${config === undefined ? "" : ` --config ${shellWord(config)}`}`;
@@ -104,8 +104,8 @@ function nextSteps({ platform, paths, config }: Steps, first: boolean): string[]
     case "systemd":
       if (services.includes(NAMES.client))
         return ["systemctl --user daemon-reload", `systemctl --user enable --now ${NAMES.client}`];
-      if (!first) return [`systemctl try-restart ${services.join(" ")}`];
-      return guard.length > 0 ? guard : [`systemctl enable --now ${services.join(" ")}`];
+      if (guard.length > 0) return guard;
+      return [`systemctl ${first ? "enable --now" : "try-restart"} ${services.join(" ")}`];
     case "openrc":
       return [
         ...guard,

@@ -27,7 +27,7 @@ export function changedSections(before: ServerConfig, after: ServerConfig): stri
       "CONFIG_INVALID",
       `${after.source.locate([fixed[0]!])}: a change of ${fixed.join(", ")} needs a restart`,
       {
-        hint: "Restart the daemon: leases stay open, and the guard stays up. Where firewall changed, run `wkfs daemon --detach` with the old configuration in between.",
+        hint: "Run `wkfs activate`: it starts the daemon again, on probation, and takes out what another firewall hung in. Where systemd does not run it, stop the daemon before.",
       },
     );
   }
