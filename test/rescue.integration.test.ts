@@ -230,6 +230,9 @@ for (const filter of [iptables, nftables]) {
         expect(await picture(own.site.server)).not.toContain(rule);
         expect(await own.reach()).toBe("open");
         expect(await own.site.prober.tcp({ ...target, from: CLIENT.other4 })).toBe("silent");
+        // One that cannot start must not put back what the other took out.
+        expect(await own.wkfs("daemon")).toMatchObject({ code: 1, stderr: /a daemon runs already/ });
+        expect(await own.site.prober.tcp({ ...target, from: CLIENT.other4 })).toBe("silent");
         await daemon.end("SIGKILL");
         expect(await own.wkfs("uninstall", "--no-purge")).toMatchObject({ code: 0, stderr: "" });
         await expectAsBefore(own);

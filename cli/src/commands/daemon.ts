@@ -48,7 +48,7 @@ ${exitCodesHelp("ok", "unexpected", "invalid", "unconfirmed")}`;
     const log = createLogger({ name: "daemon", level: flags["log-level"] });
     if (!flags.check && !flags.detach) {
       const { announceDaemon } = await import("../rescue/running-daemon.ts");
-      const forget = await announceDaemon((await loadServerConfig(file)).rescue, log);
+      const forget = await announceDaemon((await loadServerConfig(file)).rescue, file, log);
       try {
         await runRole(async (signal) => {
           const daemon = await ReloadingDaemon.create({ load, log, signal });

@@ -1,11 +1,13 @@
 import { open, mkdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Logger, messageOf } from "@wkfs/core";
+import { type Logger, WkfsError, messageOf } from "@wkfs/core";
 import { controlCall } from "@wkfs/core/control";
 import { readWhole, writeDurably } from "@wkfs/core/rescue";
 
 const FILE = "daemon.pid";
+/** Bytes of it. */
+const LIMIT = 8192;
 /** Milliseconds between two looks whether a process is gone: it is no child of ours, so nobody tells. */
 const LOOK_EVERY = 25;
 /** Milliseconds for an answer over the control socket, for an orderly end, and for one that is none. */
@@ -18,22 +20,32 @@ interface Process {
   readonly pid: number;
   /** In ticks since the boot. */
   readonly began: string;
+  /** The configuration that it was started with, absolute. */
+  readonly config?: string;
 }
 
 /**
  * Leaves word of this process in the state's folder, for who has to end it without asking. A daemon that cannot does
- * its work all the same. Gives what takes the word away again.
+ * its work all the same. Gives what takes the word away again. Throws `STATE_INVALID` while another runs by the same configuration:
+ * one that then finds its places taken would undo, as it ends, what the other has in the packet filter.
  */
-export async function announceDaemon(stateDir: string | undefined, log: Logger): Promise<() => Promise<void>> {
+export async function announceDaemon(
+  stateDir: string | undefined,
+  config: string,
+  log: Logger,
+): Promise<() => Promise<void>> {
   const nothing = async () => {};
   if (stateDir === undefined) return nothing;
+  const other = await runningProcess(stateDir);
+  if (other?.config === resolve(config)) throw runsAlready(other.pid);
+  // Of two that share the folder, the word is the first one's.
+  if (other !== undefined) return nothing;
   const path = join(stateDir, FILE);
   try {
-    // A second one does not start, and the word is the first one's.
-    if ((await runningDaemon(stateDir)) !== undefined) return nothing;
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     const began = (await beginningOf(process.pid)) ?? "";
-    await writeDurably(path, `${JSON.stringify({ pid: process.pid, began } satisfies Process)}\n`, 0o644);
+    const own: Process = { pid: process.pid, began, config: resolve(config) };
+    await writeDurably(path, `${JSON.stringify(own)}\n`, 0o644);
     // What is left when that fails names a process that is gone.
     return () => rm(path, { force: true }).catch(() => {});
   } catch (error) {
@@ -42,18 +54,28 @@ export async function announceDaemon(stateDir: string | undefined, log: Logger):
   }
 }
 
+function runsAlready(pid: number): WkfsError {
+  return new WkfsError("STATE_INVALID", `a daemon runs already by this configuration (pid ${pid})`, {
+    hint: "`wkfs reload` has it read the configuration anew. Where another is to run beside it, give that a configuration and a store of its own.",
+  });
+}
+
 /** The daemon that left word there and still runs. Only a process of the user who left it is believed to be one. */
 export async function runningDaemon(stateDir: string): Promise<number | undefined> {
+  return (await runningProcess(stateDir))?.pid;
+}
+
+async function runningProcess(stateDir: string): Promise<Process | undefined> {
   const path = join(stateDir, FILE);
-  const text = await readWhole(path, 1024).catch(() => undefined);
+  const text = await readWhole(path, LIMIT).catch(() => undefined);
   if (text === undefined) return undefined;
   try {
-    const { pid, began } = JSON.parse(text) as Process;
+    const found = JSON.parse(text) as Process;
     await using file = await open(path, "r");
     const { uid } = await file.stat();
-    const status = await readFile(`/proc/${pid}/status`, "utf8");
+    const status = await readFile(`/proc/${found.pid}/status`, "utf8");
     const owner = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1]);
-    return began !== "" && began === (await beginningOf(pid)) && owner === uid ? pid : undefined;
+    return found.began !== "" && found.began === (await beginningOf(found.pid)) && owner === uid ? found : undefined;
   } catch {
     return undefined;
   }
