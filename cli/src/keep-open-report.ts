@@ -1,8 +1,7 @@
-import { formatPort } from "@wkfs/core";
 import type { ClientEvent, KnockResult } from "@wkfs/core/client";
 import { formatDelay } from "./duration.ts";
 import { failureJson, failureOf, failureText } from "./failure.ts";
-import { formatTime } from "./open-report.ts";
+import { formatTime, openedPorts } from "./open-report.ts";
 
 /**
  * Makes the report of `wkfs client`: one line an event. For people, what was opened goes to stdout and what failed to
@@ -33,12 +32,7 @@ export function failedLine({ time, error, retryIn }: Extract<ClientEvent, { type
   process.stderr.write(`${formatTime(time / 1000)} failed, next try in ${formatDelay(retryIn)}: ${text}\n`);
 }
 
-function openedText({ ip, ports, expires }: KnockResult): string {
-  const names = (wanted: boolean) =>
-    ports
-      .filter(({ opened }) => opened === wanted)
-      .map(({ port }) => formatPort(port))
-      .join(" ");
-  const missing = names(false);
-  return `${names(true)} for ${ip} until ${formatTime(expires)}${missing && `, not ${missing}`}`;
+function openedText({ ip, expires, ports }: KnockResult): string {
+  const { names, missing } = openedPorts({ ports });
+  return `${names} for ${ip} until ${formatTime(expires)}${missing}`;
 }

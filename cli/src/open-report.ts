@@ -15,6 +15,20 @@ export function closeLines({ ip, closed }: CloseResult): string[] {
   return closed.map((port) => `${formatPort(port)} closed for ${ip}`);
 }
 
+/** What was opened, for one line: `tcp/22 udp/1194`; and after it, where that was not all, `, not tcp/80`. */
+export function openedPorts({ ports }: Pick<KnockResult, "ports">): {
+  readonly names: string;
+  readonly missing: string;
+} {
+  const names = (wanted: boolean) =>
+    ports
+      .filter(({ opened }) => opened === wanted)
+      .map(({ port }) => formatPort(port))
+      .join(" ");
+  const missing = names(false);
+  return { names: names(true), missing: missing && `, not ${missing}` };
+}
+
 export function openExitCode({ ports }: Pick<KnockResult, "ports">): number {
   if (!ports.some(({ opened }) => opened)) return EXIT.refused;
   return ports.every(({ opened }) => opened) ? EXIT.ok : EXIT.partly;

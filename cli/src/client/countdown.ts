@@ -1,7 +1,7 @@
 import type { WriteStream } from "node:tty";
-import { formatPort } from "@wkfs/core";
 import type { ClientEvent, KnockResult } from "@wkfs/core/client";
 import { formatDelay } from "../duration.ts";
+import { openedPorts } from "../open-report.ts";
 import { left } from "../steer/words.ts";
 
 /** Milliseconds between two looks at the clock. */
@@ -58,11 +58,6 @@ export class Countdown {
 }
 
 function openText({ ip, ports }: KnockResult, time: number): string {
-  const names = (wanted: boolean) =>
-    ports
-      .filter(({ opened }) => opened === wanted)
-      .map(({ port }) => formatPort(port))
-      .join(" ");
-  const missing = names(false);
-  return `${names(true)} open for ${ip}, ${left(time)} left${missing && `, not ${missing}`}`;
+  const { names, missing } = openedPorts({ ports });
+  return `${names} open for ${ip}, ${left(time)} left${missing}`;
 }
