@@ -111,7 +111,7 @@ class Activation implements AsyncDisposable {
 
   readonly reach = (): Promise<unknown> => this.site.prober.tcp(target);
 
-  /** The log of the timer, when it has ended. */
+  /** The log of the timer, when it has ended: which nobody tells, for it is no child of ours. */
   async timerEnded(): Promise<string> {
     while (isAlive(this.timer!)) await new Promise((resolve) => setTimeout(resolve, 50));
     return await readFile(`${this.site.folder}-rescue/timer.log`, "utf8");

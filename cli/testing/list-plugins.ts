@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import type { Sandbox } from "./wkfs.ts";
 
-/** A packet filter and a store that are only lists, so that the commands can run without a kernel. */
+/** A packet filter and a store that are only lists, so that the commands can run without a kernel. One that is `slow` never
+ * lets go: who waits for it must be ended. */
 const FIREWALL = `
 import { API_VERSION, WkfsError, leaseId } from "@wkfs/core";
 const schema = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
@@ -16,7 +17,7 @@ export default { name: "list-firewall", apiVersion: API_VERSION, kind: "firewall
     },
     async check() { return { missing: [], count: held.size }; },
     async list() { return { missing: [], leases: [...held.values()] }; },
-    async release() { if (slow) await new Promise((resolve) => setTimeout(resolve, 20_000)); },
+    async release() { if (slow) await new Promise(() => setInterval(() => {}, 60_000)); },
     async detach() { log.info({}, "detached"); },
   };
 } };

@@ -376,6 +376,7 @@ function unitOf({ capabilities }: Firewall, subject: FirewallUnderTest): number 
   return Math.max(1000, resolution);
 }
 
+/** Lets time pass for the one under test. A real kernel tells nobody when an element ends, so its own time must go by. */
 async function pass(subject: FirewallUnderTest, milliseconds: number): Promise<void> {
   if (subject.pass !== undefined) return await subject.pass(milliseconds);
   const before = subject.now();

@@ -55,11 +55,14 @@ export class FileStore extends MemoryStore {
   }
 }
 
+/** Milliseconds in which a crash finds half of it: the suite kills the process at a moment of its own, which nobody announces. */
+const HALFWAY = 20;
+
 /** Writes over what is there, so that a crash leaves a piece of it. */
 class Tearing extends FileStore {
   protected override async save(text: string): Promise<void> {
     writeFileSync(this.path, text.slice(0, text.length / 2));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, HALFWAY));
     writeFileSync(this.path, text);
   }
 }
@@ -70,7 +73,7 @@ class Halving extends FileStore {
     const whole = JSON.parse(text) as Content;
     const before = existsSync(this.path) ? (JSON.parse(readFileSync(this.path, "utf8")) as Content) : undefined;
     if (before !== undefined) await super.save(JSON.stringify({ ...before, leases: whole.leases }));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, HALFWAY));
     await super.save(text);
   }
 }
@@ -115,7 +118,7 @@ class Hurried extends FileStore {
   #count = 0;
   override async write(change: StoreChange): Promise<void> {
     this.#count += 1;
-    if (this.#count % 2 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    if (this.#count % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
     await super.write(change);
   }
 }

@@ -69,7 +69,7 @@ class Hasty extends MemoryFirewall {
     // What would be refused is looked at first, to be honest in that.
     await this.#queue;
     if (change.open.some(({ port }) => port.number > 65_535)) return await super.apply(change);
-    this.#queue = new Promise((resolve) => setTimeout(resolve, 5)).then(() => super.apply(change)).catch(() => {});
+    this.#queue = new Promise((resolve) => setImmediate(resolve)).then(() => super.apply(change)).catch(() => {});
   }
   override check = async (): Promise<FirewallCheck> => (await this.#queue, await super.check());
   override list = async (): Promise<FirewallState> => (await this.#queue, await super.list());
