@@ -116,8 +116,8 @@ ${life(command, "daemon", needs)}
 # A queue that stands still for longer than any call of a plugin may take is a daemon that hangs.
 WatchdogSec=120
 # A guard on probation ends with the boot, which ProcSubset= hides.
-Environment=WKFS_BOOT_ID=%b${needs.relays.length === 0 ? "" : `\nEnvironment=${quoted(`WKFS_RELAYS=${relayWords(needs.relays.map((target) => ({ ...target, path: relayPath(target) })))}`)}`}
-
+Environment=WKFS_BOOT_ID=%b
+${waysOut(needs)}
 User=${DAEMON_USER}
 Group=${DAEMON_USER}
 ${rights(needs)}
@@ -126,6 +126,13 @@ ${needs.chowns ? `${CONFINED}\n# Its socket is given to a group.\nSystemCallFilt
 [Install]
 WantedBy=multi-user.target
 `;
+}
+
+/** Tells the daemon which relays there are. */
+function waysOut({ relays }: Needs): string {
+  if (relays.length === 0) return "";
+  const words = relayWords(relays.map((target) => ({ ...target, path: relayPath(target) })));
+  return `Environment=${quoted(`WKFS_RELAYS=${words}`)}\n`;
 }
 
 function gatewayUnit(config: ServerConfig, command: Command): string {

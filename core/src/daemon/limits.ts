@@ -73,6 +73,7 @@ export class Room {
     this.#all += 1;
     return undefined;
   }
+
   #open(address: Address): number {
     return this.#ports.filter((port) => this.#book.get(leaseId({ address, port })) !== undefined).length;
   }

@@ -56,7 +56,7 @@ export class Listener implements ListeningSide {
 
   /**
    * Resolves with the address when peers can connect. Throws `TRANSPORT_FAILED`. Where the service manager hands the socket over, this
-   * process needs no right to make one, and nobody else can take the port while it does not run.
+   * process needs no right to make one, nor one for a low port.
    */
   async open(): Promise<string> {
     const { host, port } = this.#config;
